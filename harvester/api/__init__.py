@@ -1,0 +1,1 @@
+"""All that knows Tencent's dialect: parameters, envelope, codes, tokens, quotas."""

@@ -1,0 +1,132 @@
+"""The one seam to the outside: a request out, a response in. Everything above runs without a network."""
+
+import asyncio
+from types import TracebackType
+from typing import Final, Protocol, Self
+
+import aiohttp
+from yarl import URL
+
+from harvester import __version__
+from harvester.api.protocol import Request, Response
+from harvester.errors import AttemptError
+
+MAX_BODY_BYTES: Final = 8 * 2**20
+"""A body larger than this, decompressed, is not a page: 1,000 calls are about half a megabyte."""
+_READ_BUFFER_BYTES: Final = 2**20
+_KEPT_HEADERS: Final = ("date", "retry-after", "x-tsa-trace-id", "x-ratelimit-remaining")
+_HEADERS: Final = {
+    "Accept": "application/json",
+    "Accept-Encoding": "gzip",
+    "User-Agent": f"harvester/{__version__}",
+}
+
+
+class Transport(Protocol):
+    """Sends one request, once."""
+
+    async def send(self, request: Request) -> Response:
+        """Sends the request exactly once and reads the whole answer.
+
+        Raises:
+            AttemptError: No whole answer came; its message holds no URL.
+        """
+        ...
+
+
+async def _translate(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+    """Translates what goes wrong before the headers, inside of aiohttp's own retry.
+
+    aiohttp sends an idempotent request a second time by itself when a kept-alive connection turns out dead: same
+    nonce, no permit. It does so on its own exceptions only; ours pass it by.
+    """
+    try:
+        return await handler(request)
+    except (aiohttp.ClientError, OSError) as error:
+        raise _attempt_error(error) from None
+
+
+class AiohttpTransport:
+    """The real thing. An async context manager; leaving it closes every connection.
+
+    Args:
+        base_url: Scheme, host and port.
+        timeout_s: For one attempt, from connecting to the last byte.
+    """
+
+    def __init__(self, base_url: str, *, timeout_s: float) -> None:
+        self._base_url = base_url.rstrip("/")
+        self._timeout = aiohttp.ClientTimeout(total=timeout_s)
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0),  # the quota's places in flight are the limit
+            cookie_jar=aiohttp.DummyCookieJar(),
+            headers=_HEADERS,
+            middlewares=(_translate,),
+            read_bufsize=_READ_BUFFER_BYTES,
+            timeout=self._timeout,
+        )
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._session:
+            await self._session.close()
+
+    async def send(self, request: Request) -> Response:
+        """See `Transport.send`. Redirects are not followed: they would carry the token along.
+
+        Cancellation: the connection is closed, not reused.
+        """
+        if self._session is None:
+            raise RuntimeError("AiohttpTransport is used inside of `async with`")
+        url = URL(f"{self._base_url}{request.path}?{request.query}", encoded=True)
+        try:
+            async with self._session.get(url, allow_redirects=False) as response:
+                body = await _read(response)
+                headers = {name: response.headers[name] for name in _KEPT_HEADERS if name in response.headers}
+                return Response(response.status, headers, body)
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            # `from None`: several of aiohttp's exceptions print the URL, and the token in it
+            raise _attempt_error(error) from None
+
+
+async def _read(response: aiohttp.ClientResponse) -> bytes:
+    chunks: list[bytes] = []
+    size = 0
+    async for chunk in response.content.iter_any():
+        size += len(chunk)
+        if size > MAX_BODY_BYTES:
+            response.close()
+            raise AttemptError(f"a body of more than {MAX_BODY_BYTES // 2**20} MiB, which is no page")
+        chunks.append(chunk)
+    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+def _attempt_error(error: Exception) -> AttemptError:
+    """Says what went wrong in words that hold no URL: only the kind and the system's own text for an errno."""
+    match error:
+        case aiohttp.ConnectionTimeoutError():
+            text = "no connection within the timeout"
+        case asyncio.TimeoutError():
+            text = "no whole answer within the timeout"
+        case aiohttp.ClientConnectorCertificateError() | aiohttp.ClientConnectorSSLError():
+            text = f"no trusted TLS connection ({type(error.os_error).__name__})"
+        case aiohttp.ClientConnectorDNSError():
+            text = "the host name cannot be resolved"
+        case aiohttp.ClientConnectorError():
+            text = f"no connection ({error.os_error.strerror or type(error.os_error).__name__})"
+        case aiohttp.ServerDisconnectedError():
+            text = "the server closed the connection before it answered"
+        case aiohttp.ClientPayloadError():
+            text = "the body was cut short or is not what its headers say"
+        case aiohttp.ClientResponseError():
+            text = "an answer that is no HTTP"
+        case OSError():
+            text = f"the connection broke ({error.strerror or type(error).__name__})"
+        case _:
+            text = f"the attempt failed ({type(error).__name__})"
+    return AttemptError(text)

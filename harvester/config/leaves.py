@@ -1,0 +1,158 @@
+"""What a single key may hold: how it is read, shown and described to editors.
+
+A leaf sits in a field's `Annotated[…]`. pydantic asks it to read the value, so that every message is in the house's
+words; `explain` asks it for the text of a value, `schema` for its JSON Schema.
+"""
+
+import datetime as dt
+import re
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+from pydantic import GetCoreSchemaHandler
+from pydantic_core import CoreSchema, core_schema
+
+from harvester.config.show import Expanded, quoted
+from harvester.config.values import (
+    DAY_FORMS,
+    DAY_PATTERN,
+    DURATION_FORMS,
+    DURATION_PATTERN,
+    DayExpr,
+    UnfitError,
+    format_duration,
+    parse_day,
+    parse_duration,
+)
+
+
+class Leaf(ABC):
+    """Base of all of them.
+
+    Attributes:
+        secret: Whether the value is never shown.
+        templated: Whether editors must also accept `${…}` in place of the value.
+    """
+
+    secret: ClassVar[bool] = False
+    templated: ClassVar[bool] = True
+
+    @property
+    @abstractmethod
+    def expected(self) -> str:
+        """What the key may hold, for a person."""
+
+    @abstractmethod
+    def read(self, raw: object) -> object:
+        """The typed value of what the TOML file holds; raises `UnfitError`."""
+
+    @abstractmethod
+    def schema(self) -> dict[str, Any]:
+        """JSON Schema of the value as TOML writes it."""
+
+    def text(self, value: Any) -> str:
+        """The typed value in TOML's notation."""
+        return quoted(str(value))
+
+    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Lets pydantic read the value with this leaf and nothing else."""
+        return core_schema.no_info_plain_validator_function(self.read)
+
+
+@dataclass(frozen=True, slots=True)
+class Whole(Leaf):
+    """A whole number from `low` to `high`; `off` says how the key is turned off, `None` that it cannot be."""
+
+    low: int
+    high: int
+    off: Literal["absent", "none"] | None = None
+
+    @property
+    def expected(self) -> str:
+        """The bounds."""
+        return f"a whole number from {self.low} to {self.high}" + (' or "none"' if self.off == "none" else "")
+
+    def read(self, raw: object) -> int | None:
+        """The number; `None` for `"none"` where that turns the key off."""
+        if self.off == "none" and raw == "none":
+            return None
+        number = int(raw) if isinstance(raw, Expanded) and re.fullmatch(r"[0-9]{1,18}", raw) else raw
+        if not isinstance(number, int) or isinstance(number, bool) or not self.low <= number <= self.high:
+            raise UnfitError(raw, self.expected, self._hint(raw))
+        return number
+
+    def _hint(self, raw: object) -> str:
+        if isinstance(raw, str) and not isinstance(raw, Expanded) and re.fullmatch(r"[0-9]+", raw):
+            return "write it without quotes"
+        ways = {"absent": "leave the key out to turn it off", "none": 'write "none" to turn it off', None: ""}
+        return ways[self.off] if raw in (0, "0", "off", "None", "none", "") else ""
+
+    def schema(self) -> dict[str, Any]:
+        """An integer, or `"none"`."""
+        number = {"type": "integer", "minimum": self.low, "maximum": self.high}
+        return {"anyOf": [number, {"const": "none"}]} if self.off == "none" else number
+
+    def text(self, value: int | None) -> str:
+        """The digits."""
+        return '"none"' if value is None else str(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Duration(Leaf):
+    """A duration from `low` to `high`, both as a config writes them; read as seconds."""
+
+    low: str
+    high: str
+
+    @property
+    def expected(self) -> str:
+        """The notation and the bounds."""
+        return f"{DURATION_FORMS}, from {self.low} to {self.high}"
+
+    def read(self, raw: object) -> float:
+        """Seconds."""
+        if not isinstance(raw, str):
+            bare = isinstance(raw, int | float) and not isinstance(raw, bool)
+            raise UnfitError(raw, self.expected, "a number alone has no unit" if bare else "")
+        try:
+            seconds = parse_duration(raw)
+        except ValueError:
+            hint = "a number alone has no unit" if re.fullmatch(r"[0-9.]+", raw) else ""
+            raise UnfitError(raw, self.expected, hint) from None
+        if not parse_duration(self.low) <= seconds <= parse_duration(self.high):
+            raise UnfitError(raw, self.expected)
+        return seconds
+
+    def schema(self) -> dict[str, Any]:
+        """A string with the notation's pattern; the bounds are in the description only."""
+        return {"type": "string", "pattern": f"^{DURATION_PATTERN}$"}
+
+    def text(self, value: float) -> str:
+        """The duration in its largest whole unit."""
+        return quoted(format_duration(value))
+
+
+class Day(Leaf):
+    """A day expression; a TOML date is one too."""
+
+    expected = DAY_FORMS
+
+    def read(self, raw: object) -> DayExpr:
+        """The day, still to be placed on a calendar."""
+        if isinstance(raw, DayExpr):
+            return raw  # the default, read for the sake of the comparison with its neighbour
+        if isinstance(raw, dt.date) and not isinstance(raw, dt.datetime):
+            raw = raw.isoformat()
+        if not isinstance(raw, str):
+            raise UnfitError(raw, self.expected)
+        return parse_day(raw)
+
+    def schema(self) -> dict[str, Any]:
+        """A string with the notation's pattern."""
+        return {"type": "string", "pattern": f"^{DAY_PATTERN}$"}
+
+
+def leaf_of(metadata: list[Any]) -> Leaf:
+    """The leaf among a field's annotations; every key has one."""
+    return next(entry for entry in metadata if isinstance(entry, Leaf))

@@ -1,0 +1,142 @@
+"""From a TOML file to settings that can be used, or to everything that is wrong with it."""
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from harvester.config.accounts import AccountsReader
+from harvester.config.expand import Surroundings, expand
+from harvester.config.findings import Findings
+from harvester.config.settings import Document, OutputSection, Settings
+from harvester.config.show import Expanded, did_you_mean, dotted, masked, shown, shown_name
+from harvester.config.syntax import read_toml
+from harvester.config.texts import FilePath
+from harvester.config.translate import complaints
+from harvester.config.values import UnfitError
+
+Tree = dict[str, Any]
+"""A TOML document as its file holds it: any key may be missing, unknown or of a wrong type."""
+
+SECRET_KEYS = ("client_secret", "access_token", "refresh_token")
+STATE_FOLDER = ".harvester"
+
+
+def load(path: Path, env: Mapping[str, str] | None = None) -> Settings:
+    """Reads a config and the files it names; writes nothing.
+
+    Args:
+        path: The TOML file; relative paths inside are relative to its folder.
+        env: What `${NAME}` refers to; `None` is this process's environment.
+
+    Returns:
+        The settings, every reference resolved, every path absolute.
+
+    Raises:
+        ConfigError: With every problem found, and without any secret.
+    """
+    written = read_toml(path)
+    findings = Findings(path.name)
+    folder = path.absolute().parent
+    surroundings = Surroundings(os.environ if env is None else env, folder)
+    tree = {key: expand(value, (key,), surroundings, findings.at_key) for key, value in written.items()}
+    origins = dict(_origins((), tree))
+    _fill_in(tree)
+    document = _validated(tree, findings)
+    _check_references(tree, findings)
+    apps = {name: str(token.get("app", "")) for name, token in _tables(tree, "tokens").items()}
+    accounts, disabled = AccountsReader(folder, apps, findings).read(tree.get("accounts", {}))
+    if document is None or findings.problems:
+        raise findings.error(_secrets(tree))
+    return Settings(
+        api=document.api,
+        window=document.window,
+        limits=document.limits,
+        retry=document.retry,
+        output=document.output.model_copy(update={"dir": folder / document.output.dir}),
+        state=document.state.model_copy(update={"dir": folder / document.state.dir}),
+        apps=document.apps,
+        tokens=document.tokens,
+        accounts=accounts,
+        disabled=disabled,
+        notes=tuple(masked(note, _secrets(tree)) for note in findings.notes),
+        source=path.absolute(),
+        origins=origins,
+    )
+
+
+def _validated(tree: Tree, findings: Findings) -> Document | None:
+    try:
+        return Document.model_validate(tree)
+    except ValidationError as error:
+        for location, message in complaints(error):
+            findings.at_key(location, message)
+        return None
+
+
+def _table(tree: Tree, key: str) -> Tree:
+    """The table of that key; empty if there is none or it is no table, which is reported elsewhere."""
+    table = tree.get(key)
+    return table if isinstance(table, dict) else {}
+
+
+def _tables(tree: Tree, key: str) -> dict[str, Tree]:
+    """The tables `[key.NAME]` by name; whatever is no table is reported elsewhere."""
+    return {name: table for name, table in _table(tree, key).items() if isinstance(table, dict)}
+
+
+def _secrets(tree: Tree) -> list[str]:
+    """The values of all secret keys, whatever else is wrong with their tables."""
+    sections = [*_tables(tree, "apps").values(), *_tables(tree, "tokens").values()]
+    values = [section.get(key) for section in sections for key in SECRET_KEYS]
+    return [value for value in values if isinstance(value, str)]
+
+
+def _origins(location: tuple[str, ...], value: object) -> Iterator[tuple[str, str]]:
+    """Where each key's value came from, by its full name."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _origins((*location, key), inner)
+        return
+    parts = value if isinstance(value, list) else [value]
+    sources = [source for part in parts if isinstance(part, Expanded) for source in part.sources]
+    yield ".".join(location), ", ".join(dict.fromkeys(sources)) or "config file"
+
+
+def _fill_in(tree: Tree) -> None:
+    """Writes down what may be left out because the rest of the document says it."""
+    try:
+        output = FilePath().read(_table(tree, "output").get("dir", ""))
+    except UnfitError:
+        output = OutputSection().dir
+    if isinstance(state := tree.setdefault("state", {}), dict):
+        state.setdefault("dir", str(output / STATE_FOLDER))
+    apps = _tables(tree, "apps")
+    if len(apps) <= 1:
+        for token in _tables(tree, "tokens").values():
+            token.setdefault("app", next(iter(apps), "none"))
+
+
+def _check_references(tree: Tree, findings: Findings) -> None:
+    """Reports what no key can know by itself: the tables that must be there, and the names that must exist."""
+    apps, tokens = _tables(tree, "apps"), _tables(tree, "tokens")
+    for kind in ("apps", "tokens"):
+        if tree.get(kind, {}) == {}:
+            findings.at_key((kind,), f"is missing; expected at least one table [{kind}.NAME]")
+    for name, token in tokens.items():
+        app = token.get("app")
+        if apps and isinstance(app, str) and app not in apps:
+            hint = did_you_mean(app, apps) or f"expected {', '.join(map(shown_name, apps))}"
+            findings.at_key(("tokens", name, "app"), f"unknown app {shown(app)}; {hint}")
+        elif "refresh_token" in token and app in apps and "client_secret" not in apps[app]:
+            secret = dotted(("apps", app, "client_secret"))
+            findings.notes.append(f"{findings.key(('tokens', name, 'refresh_token'))}: has no use without {secret}")
+    owners: dict[str, str] = {}
+    for name, app in apps.items():
+        client = app.get("client_id")
+        if isinstance(client, str) and owners.setdefault(client, name) != name:
+            other = f"[apps.{shown_name(owners[client])}]"
+            message = f"is the client_id of {other} too; quotas are per app, so an app has one table"
+            findings.at_key(("apps", name, "client_id"), message)

@@ -1,0 +1,113 @@
+"""Every error that harvester raises on purpose, and the exit code each ends a run with.
+
+::
+
+    HarvesterError                 exit 1   never raised itself
+    ├── ConfigError                exit 2   the config, an argument, the accounts file
+    ├── StorageError               exit 4   disk full, not writable, ledger unreadable
+    │   └── DamagedError                    one landed file cannot be read: its slice fails, not the run
+    ├── LockedError                exit 11  another run holds the state directory
+    ├── AttemptError                        one attempt brought no whole answer
+    └── CallError                           one logical call of the API has failed for good
+        ├── SliceFault                      …and its slice with it
+        ├── AccountFault                    …and the account cannot be read by this token
+        ├── TokenFault                      …and the token is dead
+        └── QuotaSpent                      …the app's quota or the run's budget is used up: resumable
+
+Messages are for a tired person: what happened, where, what to do now. None ever holds a URL, a token, a secret or
+a phone number.
+"""
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """What `harvester` tells the shell; people script against these numbers."""
+
+    COMPLETE = 0
+    BUG = 1
+    USAGE = 2
+    PARTIAL = 3
+    STORAGE = 4
+    NO_TOKEN = 5
+    BUDGET = 8
+    LOCKED = 11
+    INTERRUPTED = 130
+    TERMINATED = 143
+
+
+class HarvesterError(Exception):
+    """Base of all of them."""
+
+    exit_code = ExitCode.BUG
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """One mistake in a config.
+
+    Attributes:
+        where: File and key or line, as a person would look it up: `nightly.toml: limits.in_flight`.
+        message: What was found and what was expected; never a secret's value.
+    """
+
+    where: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.message}"
+
+
+class ConfigError(HarvesterError):
+    """The config cannot be used; raised before any request, with every mistake found."""
+
+    exit_code = ExitCode.USAGE
+
+    def __init__(self, problems: list[Problem]) -> None:
+        self.problems = problems
+        super().__init__("\n".join(str(problem) for problem in problems))
+
+
+class StorageError(HarvesterError):
+    """A file or the ledger could not be read or written; the message names the path."""
+
+    exit_code = ExitCode.STORAGE
+
+
+class DamagedError(StorageError):
+    """A landed file is there and cannot be read; only the slice it belongs to fails."""
+
+
+class LockedError(HarvesterError):
+    """Another run holds the lock of this state directory."""
+
+    exit_code = ExitCode.LOCKED
+
+
+class AttemptError(HarvesterError):
+    """One attempt brought no whole answer: no connection, a timeout, a cut-off body."""
+
+
+class CallError(HarvesterError):
+    """One logical call of the API failed for good, after all its attempts."""
+
+    exit_code = ExitCode.PARTIAL
+
+
+class SliceFault(CallError):
+    """This slice cannot be harvested now; every other one is untouched."""
+
+
+class AccountFault(CallError):
+    """The account cannot be read: denied, inactive, unknown. Its other slices are not tried."""
+
+
+class TokenFault(CallError):
+    """The token is dead; nothing more is sent under it."""
+
+
+class QuotaSpent(CallError):
+    """A quota of the day or a budget of the run is used up; the slice is resumable."""
+
+    exit_code = ExitCode.BUDGET

@@ -1,0 +1,83 @@
+"""Settings and command-line options → the job that a run does."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from harvester.api.client import Retry
+from harvester.api.quota import Limits
+from harvester.config import DayExpr, Settings
+from harvester.errors import ConfigError, Problem
+from harvester.harvest.run import Job
+from harvester.model import Account, AppName, TokenName
+from harvester.plan import Scope
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What the command line adds to the config; `None` leaves the config's value.
+
+    Attributes:
+        start: First day.
+        end: Last day.
+        accounts: Only these; empty for all.
+        again: Read complete days too.
+        max_requests: The run's budget.
+        max_duration_s: The run's time.
+        progress: Whether to log a line a minute.
+    """
+
+    start: DayExpr | None = None
+    end: DayExpr | None = None
+    accounts: Sequence[int] = ()
+    again: bool = False
+    max_requests: int | None = None
+    max_duration_s: float | None = None
+    progress: bool = True
+
+
+def job_of(settings: Settings, options: Options, today: date) -> Job:
+    """The job.
+
+    Args:
+        settings: The config.
+        options: What overrides it.
+        today: The Beijing day.
+
+    Raises:
+        ConfigError: An account that the config does not know, or an impossible window.
+    """
+    window = settings.window.between(options.start, options.end).on(today)
+    return Job(
+        base_url=settings.api.base_url,
+        timeout_s=settings.api.timeout_s,
+        page_size=settings.api.page_size,
+        accounts=_chosen(settings, options.accounts),
+        scope=Scope(window=window, today=today, reread_days=settings.window.reread_days, again=options.again),
+        in_flight=settings.limits.in_flight,
+        limits={
+            AppName(name): Limits(
+                per_second=app.requests_per_second, per_minute=app.requests_per_minute, per_day=app.requests_per_day
+            )
+            for name, app in settings.apps.items()
+        },
+        tokens={TokenName(name): token.access_token.get_secret_value() for name, token in settings.tokens.items()},
+        retry=Retry(attempts=settings.retry.attempts, max_backoff_s=settings.retry.max_backoff_s),
+        output_dir=settings.output.dir,
+        state_dir=settings.state.dir,
+        compression=settings.output.compression,
+        max_requests=options.max_requests,
+        max_duration_s=options.max_duration_s,
+        progress=options.progress,
+    )
+
+
+def _chosen(settings: Settings, ids: Sequence[int]) -> list[Account]:
+    if not ids:
+        return list(settings.accounts)
+    by_id = {int(account.id): account for account in settings.accounts}
+    unknown = [one for one in ids if one not in by_id]
+    if unknown:
+        message = "no enabled account of this id in the config"
+        raise ConfigError([Problem(where=f"--account {one}", message=message) for one in unknown])
+    return [by_id[one] for one in dict.fromkeys(ids)]

@@ -1,0 +1,1 @@
+"""Where calls land: parts, partitions, the ledger of what is complete."""

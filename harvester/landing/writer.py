@@ -1,0 +1,140 @@
+"""The writer: drains the queue, collects each slice's calls, publishes and commits it when it ends.
+
+Publishing a slice is one step that cancellation does not interrupt: its days' files are replaced one by one, each
+durable, and then the ledger says so. A crash in between leaves whole files that the ledger does not know yet: the next
+run reads the slice again and finds them as they should be.
+
+Only whole slices are published: a file that is replaced before its slice is proven might lack calls that the old one
+held ready for a warehouse. What a slice costs meanwhile is memory, bounded over all slices, and then disk.
+"""
+
+from collections.abc import Awaitable, Callable
+from datetime import date, datetime
+from typing import Final, assert_never
+
+import anyio
+
+from harvester.errors import DamagedError
+from harvester.landing.files import make_directory, storage
+from harvester.landing.ledger import Ledger
+from harvester.landing.part import Part
+from harvester.landing.partition import Change, Zone
+from harvester.model import BEIJING, Batch, End, Outcome, Slice, Status
+
+MEMORY_BYTES: Final = 24 * 2**20
+"""What the calls of all open slices may hold in memory; beyond it the largest slice goes to disk."""
+
+
+class Writer:
+    """The only receiver of the queue.
+
+    Args:
+        zone: Where files land.
+        ledger: Where commits are recorded.
+        run_id: Of this run.
+        wall: Unix seconds.
+        report: Told of every slice that ended, in the order of their commits.
+    """
+
+    def __init__(
+        self, zone: Zone, ledger: Ledger, run_id: str, wall: Callable[[], float], report: Callable[[Outcome], None]
+    ) -> None:
+        self._zone = zone
+        self._ledger = ledger
+        self._run_id = run_id
+        self._wall = wall
+        self._report = report
+        self._parts: dict[Slice, Part] = {}
+        self._made = 0
+
+    def prepare(self) -> None:
+        """Makes the scratch directory and removes what a dead run left there; raises `StorageError`."""
+        with storage(self._zone.scratch, "prepare"):
+            make_directory(self._zone.scratch)
+            for left in self._zone.scratch.iterdir():
+                left.unlink()
+
+    async def drain(self, get: Callable[[], Awaitable[Batch | End | None]]) -> None:
+        """Works until the queue is closed and empty.
+
+        Args:
+            get: The queue's next message; `None` at its end.
+
+        Raises:
+            StorageError: Files or ledger cannot be written: the run must end.
+
+        Cancellation: between two messages; parts are left for the next run's `prepare` to remove.
+        """
+        while message := await get():
+            match message:
+                case Batch():
+                    await self._collect(message)
+                case End():
+                    with anyio.CancelScope(shield=True):
+                        outcome = await anyio.to_thread.run_sync(self._finish, message)
+                    self._report(outcome)
+                case _:
+                    assert_never(message)
+
+    async def _collect(self, batch: Batch) -> None:
+        if batch.slice not in self._parts:
+            self._made += 1
+            self._parts[batch.slice] = Part(self._zone.scratch / f"{self._made}.part")
+        part = self._parts[batch.slice]
+        part.add(batch.calls)
+        part.strays += batch.strays
+        if sum(part.memory_bytes for part in self._parts.values()) > MEMORY_BYTES:
+            largest = max(self._parts.values(), key=lambda part: part.memory_bytes)
+            await anyio.to_thread.run_sync(self._spill, largest)
+
+    def _spill(self, part: Part) -> None:
+        with storage(self._zone.scratch, "write to"):
+            part.spill()
+
+    def _finish(self, end: End) -> Outcome:
+        part = self._parts.pop(end.slice, None)
+        outcome = Outcome(slice=end.slice, status=end.status, reason=end.reason, receipt=end.receipt)
+        days: dict[date, int] = {}
+        if end.receipt:
+            outcome, days = self._publish(end, part or Part(self._zone.scratch / "none.part"))
+        if part:
+            with storage(self._zone.scratch, "clear"):
+                part.discard()
+        now = datetime.fromtimestamp(self._wall(), BEIJING)
+        over = {day: calls for day, calls in days.items() if day < now.date()}
+        self._ledger.commit(outcome, run_id=self._run_id, days=over, at=now)
+        return outcome
+
+    def _publish(self, end: End, part: Part) -> tuple[Outcome, dict[date, int]]:
+        account, total = end.slice.account.id, Change()
+        days = dict.fromkeys(end.slice.window, 0)
+        try:
+            for day in part.days:
+                change = self._zone.publish(account, day, lambda day=day: part.calls_of(day))  # type: ignore[misc]
+                part.forget_day(day)
+                total += change
+                days[date.fromisoformat(day)] = change.landed
+            if part.strays:
+                self._zone.quarantine(account, part.strays)
+        except DamagedError as error:
+            return Outcome(slice=end.slice, status=Status.FAILED, reason=str(error), receipt=end.receipt), {}
+        status, reason = _verdict(end, total.landed + len(part.strays))
+        outcome = Outcome(
+            slice=end.slice,
+            status=status,
+            reason=reason,
+            receipt=end.receipt,
+            landed=total.landed,
+            new=total.new,
+            changed=total.changed,
+            missing=total.missing,
+            quarantined=len(part.strays),
+        )
+        return outcome, days
+
+
+def _verdict(end: End, here: int) -> tuple[Status, str | None]:
+    """The walk's verdict, held against what really lies in the files."""
+    if end.receipt and end.status is Status.COMPLETE and here < end.receipt.distinct:
+        return Status.SHORT, f"{here} different calls landed, but {end.receipt.distinct} were counted while reading"
+    return end.status, end.reason

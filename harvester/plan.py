@@ -1,0 +1,81 @@
+"""The plan: accounts, days, and what is complete → slices. Pure and lazy."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Final
+
+from harvester.model import ONE_DAY, Account, AccountId, Slice, Window
+
+SLICE_DAYS: Final = 30
+"""Days of a slice at most. The API allows a difference of 30 days, which is 31 days if `end_date` is inclusive; should
+it turn out to be exclusive, a request needs the day more."""
+
+CompleteDays = Callable[[Window], Mapping[AccountId, AbstractSet[date]]]
+"""What the ledger holds complete in a window, by account."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scope:
+    """What a run is to cover.
+
+    Attributes:
+        window: The Beijing days.
+        today: The Beijing day of the run.
+        reread_days: Days of at most this age are read again though complete; `None` for none.
+        again: Whether complete days are read again whatever their age.
+    """
+
+    window: Window
+    today: date
+    reread_days: int | None = 7
+    again: bool = False
+
+    def is_due(self, day: date, complete: AbstractSet[date]) -> bool:
+        """Whether a day has to be read, given an account's complete days."""
+        if self.again or day not in complete:
+            return True
+        return self.reread_days is not None and self.today - day <= timedelta(days=self.reread_days)
+
+
+def plan(accounts: Sequence[Account], scope: Scope, complete_days: CompleteDays) -> Iterator[Slice]:
+    """The slices of a run: the latest days first, and of those one slice an account in turn.
+
+    So every account has its latest days before any has its oldest, whatever ends the run early; and recording links
+    die after 7 days (documented). Nothing is held but what is known of 30 days.
+
+    Args:
+        accounts: In the order in which they take turns.
+        scope: What to cover.
+        complete_days: Asked once for each 30 days, when the plan gets there.
+    """
+    for block in _blocks(scope.window):
+        complete = complete_days(block)
+        for account in accounts:
+            for window in _runs(day for day in block if scope.is_due(day, complete.get(account.id, frozenset()))):
+                yield Slice(account, window)
+
+
+def _blocks(window: Window) -> Iterator[Window]:
+    """The window in pieces of at most `SLICE_DAYS`, the latest first."""
+    end = window.end
+    while end >= window.start:
+        start = max(window.start, end - ONE_DAY * (SLICE_DAYS - 1))
+        yield Window(start, end)
+        end = start - ONE_DAY
+
+
+def _runs(days: Iterable[date]) -> Iterator[Window]:
+    """Ascending days as windows without gaps."""
+    first: date | None = None
+    last: date | None = None
+    for day in days:
+        if first is None or last is None:
+            first = day
+        elif day - last > ONE_DAY:
+            yield Window(first, last)
+            first = day
+        last = day
+    if first is not None and last is not None:
+        yield Window(first, last)

@@ -1,0 +1,179 @@
+"""The fold of outcomes into a report, and the report in words. Pure."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from harvester.errors import ExitCode
+from harvester.model import AppName, Outcome, Slice, Status, TokenName, Window
+
+_ACCOUNTS_NAMED: Final = 3
+_CAUSES_NAMED: Final = 12
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trouble:
+    """A slice that is not complete, and why."""
+
+    account_id: int
+    account_name: str | None
+    window: str
+    status: Status
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """What a run did.
+
+    Attributes:
+        run_id: Names the run; also its file under `runs/`.
+        window: The days it was to cover.
+        accounts: Accounts it was to cover.
+        started: When.
+        ended: When; `None` while it runs.
+        slices: Ended slices by status.
+        not_begun: Slices of the plan that were never opened.
+        calls: Different calls read tonight and in the files now.
+        new: Of these, not there before.
+        changed: Of these, different from what was there.
+        missing: Calls that were there before and that the API no longer returned; kept.
+        quarantined: Records that cannot be placed.
+        requests: Sent, by app.
+        failed_attempts: Requests that brought no page.
+        dead_tokens: Why each died.
+        no_token_works: Whether every token that the run needed is dead.
+        troubles: Every slice that is not complete.
+        ended_by: "interrupted", "terminated", an error's text; `None` when the run came to its end.
+        exit_code: What the shell is told.
+    """
+
+    run_id: str
+    window: Window
+    accounts: int
+    started: datetime
+    ended: datetime | None = None
+    slices: Mapping[Status, int] = field(default_factory=dict)
+    not_begun: int = 0
+    calls: int = 0
+    new: int = 0
+    changed: int = 0
+    missing: int = 0
+    quarantined: int = 0
+    requests: Mapping[AppName, int] = field(default_factory=dict)
+    failed_attempts: int = 0
+    dead_tokens: Mapping[TokenName, str] = field(default_factory=dict)
+    no_token_works: bool = False
+    troubles: tuple[Trouble, ...] = ()
+    ended_by: str | None = None
+    exit_code: ExitCode = ExitCode.COMPLETE
+
+    @property
+    def complete(self) -> bool:
+        """Whether every slice of the plan is complete."""
+        return not self.troubles and not self.not_begun and self.ended_by is None
+
+
+def fold(report: Report, outcome: Outcome) -> Report:
+    """The report with one more slice in it."""
+    slices = Counter(report.slices)
+    slices[outcome.status] += 1
+    troubles = report.troubles
+    if outcome.status is not Status.COMPLETE:
+        troubles = (*troubles, trouble(outcome.slice, outcome.status, outcome.reason or "no reason is known"))
+    return replace(
+        report,
+        slices=slices,
+        calls=report.calls + outcome.landed,
+        new=report.new + outcome.new,
+        changed=report.changed + outcome.changed,
+        missing=report.missing + outcome.missing,
+        quarantined=report.quarantined + outcome.quarantined,
+        troubles=troubles,
+    )
+
+
+def trouble(one: Slice, status: Status, reason: str) -> Trouble:
+    """A slice that is not complete."""
+    account = one.account
+    return Trouble(
+        account_id=account.id, account_name=account.name, window=str(one.window), status=status, reason=reason
+    )
+
+
+def exit_code(report: Report, signalled: ExitCode | None) -> ExitCode:
+    """What the shell is told: what needs a person first.
+
+    Args:
+        report: The finished report.
+        signalled: `INTERRUPTED` or `TERMINATED` when a signal ended the run.
+    """
+    if report.complete:
+        return ExitCode.COMPLETE
+    if signalled is not None:
+        return signalled
+    if report.no_token_works:
+        return ExitCode.NO_TOKEN
+    if any(trouble.status is not Status.UNFINISHED for trouble in report.troubles):
+        return ExitCode.PARTIAL
+    return ExitCode.BUDGET
+
+
+def to_json(report: Report) -> dict[str, Any]:
+    """The report as `runs/<run_id>.json` and `--summary` hold it."""
+    values = asdict(report)
+    values["window"] = {"start": report.window.start, "end": report.window.end}
+    values["slices"] = {str(status): report.slices.get(status, 0) for status in Status}
+    values["complete"] = report.complete
+    values["exit_code"] = int(report.exit_code)
+    return values
+
+
+def in_words(report: Report) -> str:
+    """The report for a person, complete or not in its first line."""
+    done = report.slices.get(Status.COMPLETE, 0)
+    total = sum(report.slices.values()) + report.not_begun
+    if report.complete:
+        first = f"COMPLETE  {report.window}: every call that the API counts is in the files"
+        first = first if total else f"COMPLETE  {report.window}: nothing was due"
+    else:
+        first = f"NOT COMPLETE  {report.window}: {total - done:,} of {total:,} slices are missing or short"
+    seconds = ((report.ended or report.started) - report.started).total_seconds()
+    requests = sum(report.requests.values())
+    took = timedelta(seconds=round(seconds))
+    calls = f"{report.calls:,} ({report.new:,} new, {report.changed:,} changed)"
+    lines = [
+        first,
+        f"  accounts {report.accounts:,} · slices {done:,} of {total:,} · calls {calls}",
+        f"  requests {requests:,} ({report.failed_attempts:,} failed) · took {took} · run {report.run_id}",
+    ]
+    if report.missing:
+        lines.append(f"  {report.missing:,} calls that had landed before were not returned any more; they are kept")
+    if report.quarantined:
+        lines.append(
+            f"  {report.quarantined:,} records cannot be placed; they are in quarantine/, each with its reason"
+        )
+    lines += [f"  {why}" for why in report.dead_tokens.values()]
+    lines += _causes(report.troubles)
+    if report.not_begun:
+        lines.append(f"  {report.not_begun:,} slices were not begun; the next run begins with them")
+    if report.ended_by:
+        lines.append(f"  ended by: {report.ended_by}")
+    return "\n".join(lines)
+
+
+def _causes(troubles: Iterable[Trouble]) -> list[str]:
+    by_cause: defaultdict[tuple[Status, str], list[Trouble]] = defaultdict(list)
+    for one in troubles:
+        by_cause[one.status, one.reason].append(one)
+    ordered = sorted(by_cause.items(), key=lambda item: -len(item[1]))
+    lines = []
+    for (status, reason), ones in ordered[:_CAUSES_NAMED]:
+        named = ", ".join(f"{one.account_id} {one.window}" for one in ones[:_ACCOUNTS_NAMED])
+        more = f" and {len(ones) - _ACCOUNTS_NAMED:,} more" if len(ones) > _ACCOUNTS_NAMED else ""
+        lines += [f"  {status} ({len(ones):,}): {reason}", f"      {named}{more}"]
+    if len(ordered) > _CAUSES_NAMED:
+        lines.append(f"  … and {len(ordered) - _CAUSES_NAMED:,} further causes: see the run's report")
+    return lines

@@ -1,0 +1,188 @@
+"""Every unknown of the API as a switch, with the behaviour thought likeliest as the default."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final
+
+from harvester.model import AccountId
+from harvester.sandbox.faults import Fault
+from harvester.sandbox.world import chance
+
+CLIENT_ID: Final = "1100000"
+ACCESS: Final = "sandbox-access-token"
+"""The access token that a sandbox accepts unless told otherwise."""
+_DEAD: Final = (12201, 32211, 60002, 60003)
+"""Not readable by the token, inactive, unknown, of the wrong role."""
+
+
+class Order(StrEnum):
+    """By `call_start_time`; descending is likelier: a sibling endpoint documents it."""
+
+    DESC = "desc"
+    ASC = "asc"
+
+
+class CursorRule(StrEnum):
+    """Whether the second given as `search_after` is itself part of the answer."""
+
+    EXCLUSIVE = "exclusive"
+    INCLUSIVE = "inclusive"
+
+
+class Ties(StrEnum):
+    """How calls of one second are ordered."""
+
+    STABLE = "stable"
+    """By `call_id`, whatever the order of the seconds."""
+    REVERSED = "reversed"
+    """By `call_id`, the greatest first."""
+    UNSTABLE = "unstable"
+    """Shuffled anew for each request."""
+
+
+class Oversize(StrEnum):
+    """What happens to a `page_size` beyond the maximum."""
+
+    REFUSE = "refuse"
+    """Code 60013."""
+    CLAMP = "clamp"
+    """Fewer calls, and `page_info.page_size` says so."""
+    CLAMP_SILENTLY = "clamp-silently"
+    """Fewer calls, and `page_info.page_size` repeats what was asked for."""
+
+
+class Total(StrEnum):
+    """What `total_number` counts."""
+
+    WINDOW = "window"
+    REST = "rest"
+    """What is left from the cursor on."""
+    CAPPED = "capped"
+    """The window, but never more than `total_cap`."""
+
+
+class EndDate(StrEnum):
+    """Whether calls of the `end_date` belong to the answer."""
+
+    INCLUSIVE = "inclusive"
+    EXCLUSIVE = "exclusive"
+
+
+class Empty(StrEnum):
+    """What `entities` is when there are none."""
+
+    LIST = "list"
+    NULL = "null"
+    ABSENT = "absent"
+
+
+class Numbers(StrEnum):
+    """How the numbers of `page_info` are written."""
+
+    INT = "int"
+    STRING = "string"
+    EMPTY_ZERO = "empty-zero"
+    """As integers, but zero as an empty string."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grant:
+    """One access token and what it may do.
+
+    Attributes:
+        access: The access token itself.
+        client_id: The app it was granted to; tokens of one app share its quota.
+        accounts: What it may read; `None`: every account.
+        expires_at: Unix seconds from which it answers 11000; `None`: never.
+    """
+
+    access: str = ACCESS
+    client_id: str = CLIENT_ID
+    accounts: frozenset[AccountId] | None = None
+    expires_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Switches:
+    """How this sandbox behaves.
+
+    Attributes:
+        seed: Of all chance that is not the world's: faults, jitter, shuffled ties, dead accounts.
+        order: Of the calls by start.
+        cursor: Whether `search_after` includes its own second.
+        ties: The order within one second.
+        max_page_size: Calls; beyond it, `oversize` decides.
+        oversize: What happens beyond `max_page_size`.
+        max_depth: Deepest call that `page` reaches, else 60022; `None`: any. Cursors go as deep as they like.
+        total: What `total_number` counts.
+        total_cap: For `Total.CAPPED`.
+        end_date: Whether the last day of the window is in it.
+        empty: What an answer without calls has as `entities`.
+        numbers: How `page_info` writes its numbers.
+        gzip: Whether answers are compressed for clients that accept it.
+        pretty: Whether the JSON is indented, with line breaks inside of calls.
+        extra_field: Whether calls and envelope carry fields that no document knows.
+        late_calls: How many last calls of each day are not visible at first…
+        late_after: …until this many pages of their account were served.
+        vanish_calls: How many last calls of each day are gone…
+        vanish_after: …once this many pages of their account were served.
+        latency_s: Seconds before each answer, half of it to one and a half times of it, seeded.
+        requests_per_second: Of one app; beyond it, 11016. `None`: no such limit; so the next two.
+        requests_per_minute: Of one app, in any 60 s; beyond it, 11017.
+        requests_per_day: Of one app, by Beijing day; beyond it, 11018.
+        penalty_s: Seconds of nothing but 11017 for an app that went beyond its minute.
+        dead_account_share: Share, 0 to 1, of accounts that answer with a code of their own.
+        account_codes: The same for named accounts, by account.
+        grants: The access tokens that work.
+        faults: Probability of each fault a request.
+        fault_bytes: Size of the bodies that are far too large, after decompression.
+        drip_s: Seconds between the sixteen pieces of a dripping body.
+    """
+
+    seed: int = 1
+    order: Order = Order.DESC
+    cursor: CursorRule = CursorRule.EXCLUSIVE
+    ties: Ties = Ties.STABLE
+    max_page_size: int = 200
+    oversize: Oversize = Oversize.REFUSE
+    max_depth: int | None = 5_000
+    total: Total = Total.WINDOW
+    total_cap: int = 10_000
+    end_date: EndDate = EndDate.INCLUSIVE
+    empty: Empty = Empty.LIST
+    numbers: Numbers = Numbers.INT
+    gzip: bool = False
+    pretty: bool = False
+    extra_field: bool = False
+    late_calls: int = 0
+    late_after: int = 0
+    vanish_calls: int = 0
+    vanish_after: int = 0
+    latency_s: float = 0.0
+    requests_per_second: int | None = None
+    requests_per_minute: int | None = None
+    requests_per_day: int | None = None
+    penalty_s: float = 60.0
+    dead_account_share: float = 0.0
+    account_codes: Mapping[AccountId, int] = field(default_factory=dict)
+    grants: tuple[Grant, ...] = (Grant(),)
+    faults: Mapping[Fault, float] = field(default_factory=dict)
+    fault_bytes: int = 256 << 20
+    drip_s: float = 0.5
+
+    def __post_init__(self) -> None:
+        if self.max_page_size < 1 or sum(self.faults.values()) > 1:
+            raise ValueError("a page holds a call at least, and probabilities of faults add up to 1 at most")
+
+    def hidden(self, served: int) -> int:
+        """How many last calls of each day an account does not show after so many pages of it."""
+        late = self.late_calls if served < self.late_after else 0
+        return late + (self.vanish_calls if served >= self.vanish_after else 0)
+
+    def code_of(self, account_id: AccountId) -> int:
+        """The code that a dead account answers with; 0: the account is well."""
+        if account_id in self.account_codes:
+            return self.account_codes[account_id]
+        luck = chance(self.seed, "dead", account_id)
+        return _DEAD[luck & 3] if luck / 2**64 < self.dead_account_share else 0
