@@ -37,11 +37,9 @@ def load(path: Path, env: Mapping[str, str] | None = None) -> Settings:
     Raises:
         ConfigError: With every problem found, and without any secret.
     """
-    written = read_toml(path)
     findings = Findings(path.name)
     folder = path.absolute().parent
-    surroundings = Surroundings(os.environ if env is None else env, folder)
-    tree = {key: expand(value, (key,), surroundings, findings.at_key) for key, value in written.items()}
+    tree = _expanded(read_toml(path), Surroundings(os.environ if env is None else env, folder), findings)
     origins = dict(_origins((), tree))
     _fill_in(tree)
     document = _validated(tree, findings)
@@ -65,6 +63,10 @@ def load(path: Path, env: Mapping[str, str] | None = None) -> Settings:
         source=path.absolute(),
         origins=origins,
     )
+
+
+def _expanded(written: Tree, surroundings: Surroundings, findings: Findings) -> Tree:
+    return {key: expand(value, (key,), surroundings, findings.at_key) for key, value in written.items()}
 
 
 def _validated(tree: Tree, findings: Findings) -> Document | None:

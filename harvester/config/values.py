@@ -172,7 +172,7 @@ def parse_account_id(raw: object) -> AccountId:
         number = raw
     else:
         raise UnfitError(raw, expected, _spreadsheet_damage(raw) if isinstance(raw, str) else "")
-    if not 1 <= number <= 2**70:
+    if not 1 <= number <= MAX_INT64:
         raise UnfitError(raw, expected)
     return AccountId(number)
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from heapq import merge
 from operator import attrgetter
 from pathlib import Path
+from typing import Final
 
 import zstandard
 
@@ -12,13 +13,15 @@ from harvester.landing.encode import in_order, to_lines
 from harvester.model import Call, Stray, memory_bytes
 from harvester.record import read_record
 
+_BLOCK_BYTES: Final = 2**16
+
 
 @dataclass(frozen=True, slots=True)
 class Run:
     """Some of a day's calls on disk, in order: a zstd frame of the part's file."""
 
     offset: int
-    calls: int
+    size_bytes: int
 
 
 class Part:
@@ -56,7 +59,7 @@ class Part:
         with self._path.open("ab") as file:
             for day, calls in self._calls.items():
                 frame = zstandard.ZstdCompressor(level=1).compress(to_lines(in_order(calls)))
-                self._runs.setdefault(day, []).append(Run(self._file_bytes, len(calls)))
+                self._runs.setdefault(day, []).append(Run(self._file_bytes, len(frame)))
                 self._file_bytes += file.write(frame)
         self._calls.clear()
         self.memory_bytes = 0
@@ -72,14 +75,15 @@ class Part:
     def _read(self, run: Run) -> Iterator[Call]:
         with self._path.open("rb") as file:
             file.seek(run.offset)
-            with zstandard.ZstdDecompressor().stream_reader(file) as reader:
-                rest = b""
-                while block := reader.read(2**16):
-                    *lines, rest = (rest + block).split(b"\n")
-                    for line in lines:
-                        record = read_record(line)
-                        if isinstance(record, Call):
-                            yield record
+            frame = file.read(run.size_bytes)
+        with zstandard.ZstdDecompressor().stream_reader(frame) as reader:
+            rest = b""
+            while block := reader.read(_BLOCK_BYTES):
+                *lines, rest = (rest + block).split(b"\n")
+                for line in lines:
+                    record = read_record(line)
+                    if isinstance(record, Call):
+                        yield record
 
     def forget_day(self, day: str) -> None:
         """Frees the memory of a day that is published."""

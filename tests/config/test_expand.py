@@ -66,6 +66,12 @@ def test_a_file_loses_the_line_break_at_its_end(tmp_path: Path, content: bytes) 
     assert expand_text(f"<${{file:{tmp_path / 'x'}}}>", Surroundings({}, Path())) == ("<s3cret>", [])
 
 
+def test_a_file_loses_nothing_but_one_line_break(tmp_path: Path) -> None:
+    """Spaces and further line breaks belong to the text."""
+    (tmp_path / "x").write_bytes(b" a b \n\n")
+    assert expand_text("${file:x}", Surroundings({}, tmp_path)) == (" a b \n", [])
+
+
 @pytest.mark.parametrize(
     ("content", "fault"),
     [

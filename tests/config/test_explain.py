@@ -27,6 +27,14 @@ def test_each_value_comes_with_its_origin(tmp_path: Path) -> None:
     assert "# 2045867, read by token agency-a" in lines
 
 
+def test_a_secret_that_strayed_into_another_key_is_masked(tmp_path: Path) -> None:
+    """What is a secret in one place is asterisks in every other."""
+    text = '[output]\ndir = "/srv/${SECRET}"\n' + SMALLEST.replace("token-of-a", "${SECRET}")
+    said = explain(settings_of(tmp_path, text, {"SECRET": 'long"enough'}))
+    assert 'dir = "/srv/***"' in said
+    assert "enough" not in said
+
+
 def test_every_key_has_its_line_and_the_text_is_toml(tmp_path: Path) -> None:
     """The explanation names every key once and reads as TOML again."""
     said = explain(settings_of(tmp_path, SMALLEST))

@@ -46,6 +46,7 @@ def test_ten_mistakes_are_reported_at_once(tmp_path: Path) -> None:
     assert problems.keys() == expected.keys()
     for where, message in expected.items():
         assert message in problems[where]
+        assert " | " not in problems[where]
 
 
 @pytest.mark.parametrize(

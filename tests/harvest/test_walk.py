@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harvester.harvest.walk import Findings, Walk
+from harvester.harvest.desk import Findings
+from harvester.harvest.walk import Walk
 from harvester.model import AccountId, Call, Page, Query, Receipt, Refusal, Stray, Window
 from tests.harvest.model_api import (
     Cursor,
@@ -87,7 +88,8 @@ class Held:
     def entries(self) -> list[Entry]:
         """All calls, in the slice and around it."""
         entries = [entry for day, clock, count in self.groups for entry in at(day, clock, count)]
-        for number, touch, answers in self.touches if entries else ():
+        last = sorted(self.touches, key=lambda touch: touch[1] == "twice")  # twice, not once so and once otherwise
+        for number, touch, answers in last if entries else ():
             where = number % len(entries)
             match touch:
                 case "arrives":
@@ -123,12 +125,12 @@ def knowable(held: Held, switches: Switches) -> tuple[Held, Switches]:
     """The same without what no client can tell from the truth, however it asks.
 
     Where an answer may be empty, or a page shorter than it says, only the count shows that something is missing: a
-    count that is too low cannot be seen through then. Where pages go by number, arrivals can make up for the calls
-    they hide: any count fits.
+    count that is too low cannot be seen through then, nor where pages are refused. Where pages go by number, arrivals
+    can make up for the calls they hide: any count fits.
     """
     if switches.total is Total.CAPPED:
         honest = switches.limit in {Limit.NONE, Limit.REFUSE, Limit.CLAMP}
-        switches = replace(switches, empty_every=None, limit=switches.limit if honest else Limit.CLAMP)
+        switches = replace(switches, empty_every=None, depth=None, limit=switches.limit if honest else Limit.CLAMP)
     by_cursor = switches.cursor is not Cursor.IGNORED and switches.limit is Limit.NONE
     if not by_cursor or switches.empty_every is not None:
         held = replace(held, touches=[touch for touch in held.touches if touch[1] != "arrives"])
