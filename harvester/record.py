@@ -30,7 +30,7 @@ def read_record(line: bytes) -> Call | Stray:
         line = line.replace(b"\n", b" ").replace(b"\r", b" ")
     try:
         keys = _keys(line)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):  # the latter for arrays nested a thousand deep
         return Stray(key=_digest(line), reason="not a JSON object", line=line)
     call_id, start = keys.call_id, keys.call_start_time
     if isinstance(call_id, int) and not isinstance(call_id, bool):

@@ -7,6 +7,7 @@ strings or `""` for numbers, null or absent lists) is read as what it means.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
 from urllib.parse import quote
@@ -18,9 +19,13 @@ from harvester.model import Call, Page, Query, Stray
 from harvester.record import read_record
 
 CALLS_PATH: Final = "/v3.0/leads_call_records/get"
-_SECRETISH = re.compile(r"[A-Za-z0-9_\-+/=.%]{24,}|\d{7,}")
-"""Long tokens and runs of digits that may be a phone number: never repeated from an answer."""
+_SECRETISH = re.compile(
+    r"[A-Za-z0-9_\-+/=.%~]{24,}"  # a long token
+    r"|(?<!\d)(?!(?:19|20)\d\d-[01]\d-[0-3]\d\b)\d(?:[ \-\u2010-\u2015.()]{0,2}\d){6,}"  # a phone number; no date
+)
+"""What an answer says and nobody repeats. Rather a harmless number masked than a phone number shown."""
 _TEXT_MAX = 200
+_INT64 = range(-(2**63), 2**63)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +97,7 @@ def read_page(response: Response) -> Page | Fault:
         code, envelope = _read_envelope(response.body)
         if code == 0 and response.status == 200:
             return _read_data(envelope.data, len(response.body))
-    except _NotUnderstoodError as error:
+    except (_NotUnderstoodError, RecursionError) as error:  # msgspec's own, for arrays nested a thousand deep
         text = f"HTTP {response.status}" if response.status != 200 else f"HTTP 200, {error}"
         return Fault(text=text, status=response.status, trace_id=trace_id, retry_after_s=retry_after_s, date=date)
     return Fault(
@@ -131,8 +136,10 @@ def _read_data(raw: msgspec.Raw, size_bytes: int) -> Page:
     info = data.page_info if isinstance(data.page_info, dict) else {}
     entities = data.entities or []
     total = number(info.get("total_number"))
-    if total is None and not entities and info.get("total_number") == "":
+    if not entities and info.get("total_number") == "":
         total = 0  # an empty answer's empty number
+    if total is not None and total < 0:
+        total = None
     if total is None and not entities:
         raise _NotUnderstoodError("neither calls nor a count (page_info.total_number) in `data`")
     calls: list[Call] = []
@@ -147,7 +154,7 @@ def _read_data(raw: msgspec.Raw, size_bytes: int) -> Page:
     return Page(
         calls=calls,
         strays=strays,
-        total=total if total is None or total >= 0 else None,
+        total=total,
         page_size=page_size if page_size and page_size > 0 else None,
         size_bytes=size_bytes,
     )
@@ -155,24 +162,29 @@ def _read_data(raw: msgspec.Raw, size_bytes: int) -> Page:
 
 def _read_odd_data(raw: msgspec.Raw) -> _Data:
     """`data` whose `entities` is an empty something else than a list, as PHP back ends write it."""
-    data = msgspec.json.decode(raw)
+    try:
+        data = msgspec.json.decode(raw)
+    except msgspec.DecodeError:  # syntax was checked with the envelope; values such as 1e999 were not
+        data = None
     if not isinstance(data, dict) or data.get("entities"):
         raise _NotUnderstoodError("no usable `data` in the envelope")
     return _Data(page_info=data.get("page_info"))
 
 
 def number(value: object) -> int | None:
-    """An integer, also as a string of digits; `None` for anything else (seen elsewhere in this API: `""`)."""
+    """An int64, also as a string of digits; `None` for anything else (seen elsewhere in this API: `""`)."""
     if isinstance(value, str) and re.fullmatch(r"\s*-?[0-9]{1,19}\s*", value):
-        return int(value)
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+        value = int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) and value in _INT64 else None
 
 
 def cleaned(text: object) -> str:
     """A server's text made fit for a terminal and a log: one line, short, nothing that may be a secret or a phone."""
     if not isinstance(text, str):
         return ""
-    plain = "".join(character if character.isprintable() else " " for character in _SECRETISH.sub("***", text)).strip()
+    # what cannot be seen goes first: it must not split what would be masked
+    plain = "".join(one if one.isprintable() else " " if one.isspace() else "" for one in text)
+    plain = _SECRETISH.sub("***", plain).strip()
     return plain if len(plain) <= _TEXT_MAX else plain[: _TEXT_MAX - 1] + "…"
 
 
@@ -186,6 +198,8 @@ def _seconds(header: str | None) -> float | None:
 
 def _http_date(header: str | None) -> float | None:
     try:
-        return parsedate_to_datetime(header).timestamp() if header else None
-    except ValueError:
+        # HTTP dates are GMT, also those that do not say so; the machine's own zone never matters
+        date = parsedate_to_datetime(header) if header else None
+        return date and date.replace(tzinfo=date.tzinfo or UTC).timestamp()
+    except (ValueError, OverflowError):
         return None

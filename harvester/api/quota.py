@@ -13,7 +13,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import anyio
-from aiolimiter import AsyncLimiter
 
 from harvester.errors import QuotaSpent
 from harvester.model import AppName
@@ -22,6 +21,8 @@ log = logging.getLogger(__name__)
 
 HEADROOM = 0.99
 """The share of a quota that is used."""
+_LATE_S = 0.005
+"""Timers fire late, by a millisecond or so. So much the next permit makes up for: half of the headroom in a second."""
 FIRST_PAUSE_S, NEXT_PAUSE_S = 60.0, 300.0
 """After code 11017: messages say a minute, documents say five."""
 _STRIKES_FORGOTTEN_S = 900.0
@@ -80,7 +81,8 @@ class Quota:
     """The permits of one app.
 
     A permit is given when the app's spacing allows it *and* a place in flight is free, in that moment: a permit that
-    waited for a place would be sent later than it was counted. Waiters are served first come, first served.
+    waited for a place would be sent later than it was counted, and a place that waited for a permit would be taken
+    from the other apps. Waiters are served first come, first served.
 
     Args:
         app: For messages.
@@ -104,11 +106,9 @@ class Quota:
         self._limits = limits
         self._budget = budget
         self._in_flight = in_flight
-        self._spacer = AsyncLimiter(1, limits.spacing_s) if limits.spacing_s else None
         self._turn = asyncio.Lock()
         self._used_before = used_today
-        self._paused_until = 0.0
-        self._paused_at = float("-inf")
+        self._next_at = self._paused_until = self._barred_until = float("-inf")
         self._strikes = 0
         self._closed: str | None = None
 
@@ -126,6 +126,7 @@ class Quota:
         """
         async with self._turn:
             at = await self._wait()
+            self._next_at = max(self._next_at, at - _LATE_S) + self._limits.spacing_s
             self._budget.take()
             self.sent += 1
         try:
@@ -135,24 +136,22 @@ class Quota:
 
     async def _wait(self) -> float:
         while True:
-            await self._wait_for_the_pause_to_end()
+            await self._wait_for_spacing_and_pause()
             await self._in_flight.acquire()
+            at = anyio.current_time()
             try:
-                if self._spacer:
-                    await self._spacer.acquire()
-                at = anyio.current_time()
                 self._check(at)
-            except BaseException:
+            except QuotaSpent:
                 self._in_flight.release()
                 raise
             if at >= self._paused_until:
                 return at
-            self._in_flight.release()
+            self._in_flight.release()  # a pause began meanwhile
 
-    async def _wait_for_the_pause_to_end(self) -> None:
-        while (now := anyio.current_time()) < self._paused_until:
-            self._check(self._paused_until)
-            await anyio.sleep(self._paused_until - now)
+    async def _wait_for_spacing_and_pause(self) -> None:
+        while (now := anyio.current_time()) < (opens_at := max(self._next_at, self._paused_until)):
+            self._check(opens_at)
+            await anyio.sleep(opens_at - now)
         self._check(now)
 
     def _check(self, at: float) -> None:
@@ -165,23 +164,26 @@ class Quota:
 
     def pause(self, seconds: float, why: str) -> None:
         """Holds back the whole app; requests in flight finish."""
-        now = anyio.current_time()
-        if now + seconds > self._paused_until:
-            self._paused_at, self._paused_until = now, now + seconds
+        until = anyio.current_time() + seconds
+        if until > self._paused_until:
+            self._paused_until = until
             log.warning("app %s waits %.0f s: %s", self.app, seconds, why)
 
     def minute_limit_hit(self, permit_at: float, why: str) -> None:
         """Pauses after code 11017: 60 s first, 300 s if it comes again.
 
         Args:
-            permit_at: When the refused request was permitted; answers to requests from before a pause tell nothing new.
+            permit_at: When the refused request was permitted. Before the end of the pause that 11017 brought last means
+                before its beginning, since no permit is given during a pause: that tells nothing new.
             why: For the log.
         """
-        if permit_at < self._paused_at:
+        if permit_at < self._barred_until:
             return
         now = anyio.current_time()
-        self._strikes = self._strikes + 1 if now - self._paused_until < _STRIKES_FORGOTTEN_S and self._strikes else 1
-        self.pause(FIRST_PAUSE_S if self._strikes == 1 else NEXT_PAUSE_S, why)
+        self._strikes = self._strikes + 1 if now - self._barred_until < _STRIKES_FORGOTTEN_S else 1
+        seconds = FIRST_PAUSE_S if self._strikes == 1 else NEXT_PAUSE_S
+        self._barred_until = now + seconds
+        self.pause(seconds, why)
 
     def close(self, why: str) -> None:
         """Ends the app's day: every waiting and later permit raises `QuotaSpent`."""

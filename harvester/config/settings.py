@@ -36,7 +36,7 @@ class ApiSection(Section):
 
     base_url: Annotated[str, BaseUrl()] = "https://api.e.qq.com"
     """Where the API lives: https, or http on loopback."""
-    page_size: Annotated[int, Whole(1, 1000)] = 100
+    page_size: Annotated[int, Whole(1, 10_000)] = 100
     """Calls asked for at a time; the API's own maximum is not documented."""
     timeout_s: Annotated[float, Duration("10ms", "10m")] = Field(default=30.0, alias="timeout")
     """How long one attempt may take, from connecting to the answer's last byte."""
@@ -126,7 +126,7 @@ class AppSection(Section):
     requests_per_minute: Annotated[int | None, Whole(1, 1_000_000, off="absent")] = Field(default=None, examples=[1000])
     """Most requests in any minute; no limit of ours if left out: the API's own answers are all that slows a run."""
     requests_per_day: Annotated[int | None, Whole(1, 10**9, off="absent")] = Field(default=None, examples=[20_000])
-    """Most requests in any Beijing day; no such limit if left out."""
+    """Most requests in any 24 hours; no such limit if left out."""
 
 
 class TokenSection(Section):

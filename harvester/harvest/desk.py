@@ -3,13 +3,16 @@
 A reading is a generator: it yields a `Query`, is sent the answer, and returns what it found out.
 """
 
+import sys
 from collections.abc import Generator, Iterable
 from dataclasses import dataclass, field, replace
+from datetime import date
 from typing import Self, TypeVar
 
 from harvester.model import ONE_DAY, AccountId, Call, Page, Query, Refusal, Stray, Window
 
 T = TypeVar("T")
+_NO_LIMIT = sys.maxsize
 Asking = Generator[Query, Page | Refusal, T]
 
 
@@ -18,18 +21,34 @@ class Findings:
     """What answers have shown of the API's open questions: hints for later walks, never assumptions.
 
     Attributes:
-        page_size_max: The largest `page_size` worth asking for; `None` while no answer has set a limit.
+        page_size_served: The largest `page_size` that was served.
+        page_size_refused: The smallest `page_size` that was refused; `None` while none was.
         end_inclusive: Whether calls of `end_date` itself are returned; `None` while no answer has shown it.
     """
 
-    page_size_max: int | None = None
+    page_size_served: int = 0
+    page_size_refused: int | None = None
     end_inclusive: bool | None = None
 
-    def merge(self, learned: Self) -> Self:
-        """These findings and another walk's; the smaller page size and the newer `end_inclusive` win."""
-        sizes = [size for size in (self.page_size_max, learned.page_size_max) if size is not None]
-        ends = self.end_inclusive if learned.end_inclusive is None else learned.end_inclusive
-        return replace(self, page_size_max=min(sizes, default=None), end_inclusive=ends)
+    def page_size(self, wanted: int) -> int:
+        """The page size to ask for next: what is wanted, or the middle between what was served and what was refused.
+
+        So the largest size that the API allows is found in the course of asking: half of the tries bring a page.
+        """
+        if self.page_size_refused is None or wanted < self.page_size_refused:
+            return wanted
+        return max(1, (self.page_size_served + self.page_size_refused) // 2)
+
+    def merge(self, other: Self) -> Self:
+        """These findings and another walk's; the smaller refused size and the other's `end_inclusive` win."""
+        served = max(self.page_size_served, other.page_size_served)
+        refused = min(self.page_size_refused or _NO_LIMIT, other.page_size_refused or _NO_LIMIT)
+        return replace(
+            self,
+            page_size_served=served if served < refused else refused // 2,  # a size may do for a cursor, not for a page
+            page_size_refused=None if refused == _NO_LIMIT else refused,
+            end_inclusive=self.end_inclusive if other.end_inclusive is None else other.end_inclusive,
+        )
 
 
 class Seen:
@@ -62,11 +81,13 @@ class Seen:
         self._calls += len(new)
         return new
 
-    def passed(self, cursor: str | None, direction: int) -> int:
-        """How many of the calls met lie before `cursor`, seen in the walk's direction."""
+    def passed(self, cursor: str | None, direction: int, *, inclusive: bool) -> int:
+        """How many of the calls met an answer to `cursor` does not hold, seen in the walk's direction."""
         if cursor is None or not direction:
             return 0
-        return self._calls - sum(1 for start in self._starts.values() if (start > cursor) == (direction > 0))
+        ahead = sum(1 for start in self._starts.values() if start != cursor and (start > cursor) == (direction > 0))
+        there = sum(1 for start in self._starts.values() if start == cursor) if inclusive else 0
+        return self._calls - ahead - there
 
     def forget_before(self, cursor: str, direction: int) -> None:
         """Forgets the calls before `cursor`, seen in the walk's direction: 1 up, -1 down, 0 unknown."""
@@ -88,8 +109,9 @@ class Desk:
         page_size: What the config asks for.
         findings: What is known of the API; grows.
         requests: Pages asked for.
+        asked: The page size of the last request that was served.
         read: Records on all pages, each as often as it was read.
-        counts: Different calls by Beijing day.
+        witness: A day that has a call after 00:00:00; `None` while none was met.
         strays: Keys of all strays handed on.
         new_calls: Calls to hand on with the next step.
         new_strays: Strays to hand on with the next step.
@@ -100,34 +122,36 @@ class Desk:
     page_size: int
     findings: Findings
     requests: int = 0
+    asked: int = 0
     read: int = 0
-    counts: dict[str, int] = field(default_factory=dict)
+    witness: date | None = None
     strays: set[str] = field(default_factory=set)
     new_calls: list[Call] = field(default_factory=list)
     new_strays: list[Stray] = field(default_factory=list)
 
     @property
     def size(self) -> int:
-        """The page size to ask for, as far as is known of the API's maximum."""
-        return min(self.page_size, self.findings.page_size_max or self.page_size)
+        """The page size to ask for next."""
+        return self.findings.page_size(self.page_size)
+
+    @property
+    def ends_early(self) -> bool:
+        """Whether calls of `end_date` itself are not returned, as far as is known."""
+        return self.findings.end_inclusive is False
+
+    def be_wary_of_ends(self) -> None:
+        """Takes the end for exclusive if nothing is known: to ask for a day more is safe, whichever it is."""
+        if self.findings.end_inclusive is None:
+            self.findings = self.findings.merge(Findings(end_inclusive=False))
 
     def wire(self, window: Window) -> Window:
-        """The dates that make the API return exactly these days, as far as is known of `end_date`."""
-        return Window(window.start, window.end + ONE_DAY) if self.findings.end_inclusive is False else window
-
-    def counted(self, days: Window) -> int:
-        """Different calls read of these days."""
-        return sum(self.counts.get(day.isoformat(), 0) for day in days)
-
-    def count_at_least(self, by_day: dict[str, int]) -> None:
-        """Raises each day's count to what a reading of its own has met."""
-        for day, calls in by_day.items():
-            self.counts[day] = max(calls, self.counts.get(day, 0))
+        """The dates that make the API return these days, as far as is known of `end_date`."""
+        return Window(window.start, window.end + ONE_DAY) if self.ends_early else window
 
     def ask(
         self, wire: Window, *, page: int = 1, after: str | None = None, size: int | None = None
     ) -> Asking[Page | Refusal]:
-        """Asks for one page; a refused page size is halved and remembered.
+        """Asks for one page; when the page size is refused, for a smaller one.
 
         Args:
             wire: The dates as they travel.
@@ -147,11 +171,14 @@ class Desk:
             self.requests += 1
             if isinstance(answer, Page):
                 self.read += answer.rows
-                self._learn(answer, wire)
+                self.asked = asked
+                self._learn(answer, wire, asked)
                 return answer
-            if size is not None or page > 1 or answer is Refusal.OTHER or asked == 1:
+            too_large = size is not None or answer is Refusal.PAGE_SIZE or (answer is Refusal.DEPTH and page == 1)
+            if too_large:
+                self.findings = self.findings.merge(Findings(page_size_refused=asked))
+            if size is not None or asked == 1 or not too_large:
                 return answer
-            self.findings = replace(self.findings, page_size_max=asked // 2)
 
     def take(self, page: Page, seen: Seen, wire: Window) -> None:
         """Hands on what is new on a page: calls to land, and to quarantine what cannot be placed.
@@ -162,6 +189,9 @@ class Desk:
         first, end = self.window.start.isoformat(), (self.window.end + ONE_DAY).isoformat()
         inside = [call for call in new if first <= call.start < end]
         self.new_calls += inside
+        if self.witness is None:
+            days = (call.day for call in inside if not call.start.endswith(" 00:00:00"))
+            self.witness = next((date.fromisoformat(day) for day in days), None)
         if len(inside) < len(new):
             self._quarantine(_outside(call, wire) for call in new if str(wire.end) < call.day or call.start < first)
         seen.strays.update(stray.key for stray in page.strays)
@@ -173,11 +203,11 @@ class Desk:
                 self.strays.add(stray.key)
                 self.new_strays.append(stray)
 
-    def _learn(self, page: Page, wire: Window) -> None:
+    def _learn(self, page: Page, wire: Window, asked: int) -> None:
         """A call inside the day of `end_date` shows an inclusive end; one at 00:00:00 may owe it to a bare `<=`."""
         midnight, end = f"{wire.end} 00:00:00", f"{wire.end} 23:59:59"
-        if self.findings.end_inclusive is not True and any(midnight < call.start <= end for call in page.calls):
-            self.findings = replace(self.findings, end_inclusive=True)
+        shown = self.findings.end_inclusive is not True and any(midnight < call.start <= end for call in page.calls)
+        self.findings = self.findings.merge(Findings(page_size_served=asked, end_inclusive=True if shown else None))
 
 
 def _outside(call: Call, wire: Window) -> Stray:

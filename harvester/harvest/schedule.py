@@ -116,6 +116,7 @@ class Schedule:
         then: Query | Receipt = walk.begin()
         while isinstance(then, Query):
             answer = await self._client.fetch(one.account, then)
+            walk.learn(self._findings)
             step = walk.take(answer) if isinstance(answer, Page) else walk.refuse(answer)
             self._findings = self._findings.merge(walk.findings)
             if step.calls or step.strays:

@@ -1,7 +1,7 @@
 """Reading a window by `search_after`, right whatever the API's cursor turns out to be. Pure."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Self
 
@@ -54,25 +54,32 @@ class Course:
     """Where a reading by cursor stands, and whether the API keeps to it.
 
     Attributes:
-        capacity: How many records a full page has, as far as is known: pages may be clamped.
         cursor: The `search_after` of the last request; `None` before the second page.
         direction: 1 ascending, -1 descending, 0 not yet known.
+        capacity: How many records the last page could have had.
+        clamped_to: How many a page has had at most that was neither full nor the last: the API clamps silently.
         rows_before: Records on the page before.
     """
 
-    capacity: int
     cursor: str | None = None
     direction: int = 0
+    capacity: int = LARGEST_PAGE
+    clamped_to: int = LARGEST_PAGE
     rows_before: int = 0
 
-    def meet(self, page: Page, size: int) -> None:
-        """Learns from the answer to a request for `size` records how many a page can have."""
-        self.capacity = min(self.capacity, capacity_of(page, size))
-        if page.rows and self.rows_before:
-            self.capacity = min(self.capacity, self.rows_before)  # shorter than asked for, and yet not the last
-        self.rows_before = page.rows
+    def accepts(self, page: Page, look: Look, asked: int) -> bool:
+        """Takes note of the answer to a request for `asked` records; `False` when it contradicts order or cursor.
 
-    def kept_by(self, look: Look) -> bool:
+        A first page that holds all there is may be in any order.
+        """
+        if page.rows and 0 < self.rows_before < self.capacity:
+            self.clamped_to = min(self.clamped_to, self.rows_before)  # it was short, and yet not the last
+        self.capacity = min(capacity_of(page, asked), self.clamped_to)
+        self.rows_before = page.rows
+        whole = self.cursor is None and page.total is not None and page.total <= len(keys_of(page))
+        return self._is_kept_by(look) or (whole and page.rows < self.capacity)
+
+    def _is_kept_by(self, look: Look) -> bool:
         """Whether a page is in order, in the direction of the pages before, and not before the cursor."""
         if look.direction is None or (look.direction and self.direction and look.direction != self.direction):
             return False
@@ -84,6 +91,8 @@ class Course:
     def advance(self, look: Look) -> bool:
         """Moves the cursor on; always one way, so that a reading ends. `False` when it cannot move."""
         self.direction = look.direction or self.direction
+        if not self.direction and self.cursor is not None and look.last != self.cursor:
+            self.direction = 1 if look.last > self.cursor else -1
         if look.before_last:
             following = look.last if look.at_cursor else look.before_last
         elif look.last != self.cursor:
@@ -104,12 +113,12 @@ class Span:
 
     Attributes:
         total: The API's count on the first page; `None` if it gave none.
-        trusted: `False` when answers contradicted their own cursor or order, or ceased: then counts mean nothing.
+        sound: Whether the answers kept to order and cursor and the reading came to its end; else counts mean nothing.
         doubtful: Days of which calls may have been stepped over.
     """
 
     total: int | None = None
-    trusted: bool = True
+    sound: bool = True
     doubtful: set[date] = field(default_factory=set)
 
 
@@ -118,50 +127,56 @@ def read_span(desk: Desk, wire: Window, seen: Seen) -> Asking[Span]:
 
     That group is read again, whole: the cursor is a bare second, and whatever of that second did not fit on the page
     would be lost. The value is one that the page itself holds, so neither the order nor the inclusiveness matters.
-    It ends after a page that is not full when all that the API counts has come, or when the cursor cannot move on.
+    It ends after a page that is not full when all that the API counts has come, or when there is nothing beyond.
     """
-    span, course = Span(), Course(desk.size)
+    span, course = Span(), Course()
+    stepped_over: date | None = None
     while True:
         page = yield from desk.ask(wire, after=course.cursor)
-        if not isinstance(page, Page):
-            span.trusted = False
+        look = Look.at(page.calls if isinstance(page, Page) else (), course.cursor)
+        if not isinstance(page, Page) or not course.accepts(page, look, desk.asked):
+            span.sound = False
             return span
         if course.cursor is None:
             span.total = page.total
-        course.meet(page, desk.size)
-        look = Look.at(page.calls, course.cursor)
-        if not course.kept_by(look) and not _is_whole(page, course):
-            span.trusted = False
-            return span
+        if stepped_over and page.calls:
+            span.doubtful.add(stepped_over)
         desk.take(page, seen, wire)
-        full = page.rows >= course.capacity
-        if full and page.calls and not look.before_last:
-            page, full = yield from _widen(desk, wire, course, page, seen)
-            look = Look.at(page.calls, course.cursor)
-        expected = _expected(span.total, page, seen.passed(course.cursor, course.direction))
-        if not full and expected is not None and seen.count >= expected:
+        page, full = yield from _widen(desk, wire, course, page, seen)
+        look = Look.at(page.calls, course.cursor)
+        passed = seen.passed(course.cursor, course.direction, inclusive=look.at_cursor)
+        expected = _expected(span.total, page, passed)
+        has_all = not full and expected is not None and seen.count >= expected
+        if has_all or not page.calls:
             return span  # a full page never ends a reading: its total may be capped, or calls may have come in
-        if page.calls and not look.before_last:
-            span.doubtful.add(date.fromisoformat(look.last[:10]))
-        if not page.calls or not course.advance(look):
+        stepped_over = None if look.before_last else date.fromisoformat(look.last[:10])
+        if stepped_over and full:
+            span.doubtful.add(stepped_over)
+        if not course.advance(look):
+            span.sound = False
             return span
         seen.forget_before(course.cursor or "", course.direction)
 
 
 def _widen(desk: Desk, wire: Window, course: Course, page: Page, seen: Seen) -> Asking[tuple[Page, bool]]:
-    """Asks for a page of one second with twice the size while the API allows: the widest page, and if it is full."""
-    limit = min(LARGEST_PAGE, desk.findings.page_size_max or LARGEST_PAGE)
-    size, full = desk.size, True
-    while full and size * 2 <= limit and not Look.at(page.calls, None).before_last:
-        wider = yield from desk.ask(wire, after=course.cursor, size=size * 2)
-        if isinstance(wider, Refusal) or capacity_of(wider, size * 2) <= size:
-            desk.findings = replace(desk.findings, page_size_max=size)
+    """Asks for a full page of one second again, larger while the API allows.
+
+    Returns:
+        The widest page, and whether it is full. Any other page comes back as it is.
+    """
+    full = page.rows >= course.capacity
+    while full and page.calls and not Look.at(page.calls, None).before_last:
+        course.rows_before = 0
+        size = min(desk.findings.page_size(desk.asked * 2), LARGEST_PAGE)
+        if size <= desk.asked:
             break
+        wider = yield from desk.ask(wire, after=course.cursor, size=size)
+        if isinstance(wider, Refusal):
+            continue
         desk.take(wider, seen, wire)
         if wider.rows <= page.rows:
-            break  # clamped without a word, or there is no more
-        page, size = wider, size * 2
-        full = page.rows >= capacity_of(page, size)
+            break  # clamped, or there is no more
+        page, full = wider, wider.rows >= capacity_of(wider, size)
     return page, full
 
 
@@ -170,9 +185,9 @@ def capacity_of(page: Page, size: int) -> int:
     return min(size, page.page_size or size)
 
 
-def _is_whole(page: Page, course: Course) -> bool:
-    """Whether a first page holds all there is, in whatever order."""
-    return course.cursor is None and page.total is not None and page.total <= page.rows < course.capacity
+def keys_of(page: Page) -> frozenset[str]:
+    """What tells the records of a page from all others."""
+    return frozenset([call.id for call in page.calls] + [stray.key for stray in page.strays])
 
 
 def _expected(total: int | None, page: Page, passed: int) -> int | None:

@@ -3,10 +3,10 @@
 import contextlib
 import errno
 import gzip
-import io
 import os
 import zlib
 from collections.abc import Iterable, Iterator
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import BinaryIO, Final, cast
@@ -20,6 +20,8 @@ SUFFIXES: Final = {"zstd": ".zst", "gzip": ".gz", "none": ""}
 _ZSTD_LEVEL: Final = 1
 _GZIP_LEVEL: Final = 1
 _BUFFER_BYTES: Final = 2**18
+_BLOCK_BYTES: Final = 2**16
+"""Of compressed bytes: what comes out of one block is a few MiB at most."""
 _numbers = count(1)
 
 
@@ -90,7 +92,8 @@ def replace_whole(target: Path, chunks: Iterable[bytes], *, scratch: Path) -> No
         unfinished.replace(target)
         sync_directory(target.parent)
     except BaseException:
-        unfinished.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # the first error is the one to tell; the next run clears the rest
+            unfinished.unlink(missing_ok=True)
         raise
 
 
@@ -109,18 +112,54 @@ def _compressing(raw: BinaryIO, suffix: str) -> Iterator[BinaryIO]:
 
 
 def read_lines(path: Path) -> Iterator[bytes]:
-    """The lines of a file, without their ends, decompressed by the ending of its name."""
-    with path.open("rb") as raw, _decompressing(raw, path.suffix) as lines:
-        for line in lines:
-            yield line.rstrip(b"\n")
+    """The lines of a file, without their ends, decompressed by the ending of its name.
+
+    Raises:
+        EOFError: It is empty, which no published file is, or compressed and cut short.
+        zlib.error, gzip.BadGzipFile, zstandard.ZstdError: It cannot be decompressed.
+        OSError: It cannot be read.
+    """
+    with path.open("rb") as raw:
+        if not raw.peek(1):
+            raise EOFError("it is empty")
+        yield from split_lines(_decompressed(raw, path.suffix))
 
 
-def _decompressing(raw: BinaryIO, suffix: str) -> BinaryIO:
+def split_lines(blocks: Iterable[bytes]) -> Iterator[bytes]:
+    """Bytes cut anywhere → their lines, without their ends."""
+    rest = b""
+    for block in blocks:
+        *lines, rest = (rest + block).split(b"\n")
+        yield from lines
+    if rest:
+        yield rest
+
+
+def _decompressed(raw: BinaryIO, suffix: str) -> Iterator[bytes]:
     match suffix:
         case ".zst":
-            reader = zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True, closefd=False)
-            return cast("BinaryIO", io.BufferedReader(cast("io.RawIOBase", reader), _BUFFER_BYTES))
+            yield from read_frames(raw)
         case ".gz":
-            return cast("BinaryIO", gzip.GzipFile(fileobj=raw))
+            with gzip.GzipFile(fileobj=raw) as zipped:
+                yield from iter(partial(zipped.read, _BUFFER_BYTES), b"")
         case _:
-            return raw
+            yield from iter(partial(raw.read, _BUFFER_BYTES), b"")
+
+
+def read_frames(raw: BinaryIO) -> Iterator[bytes]:
+    """The content of zstd frames, to the end of the file; a `stream_reader` would take one cut short for whole.
+
+    Raises:
+        EOFError: There is none, or the last one is cut short.
+        zstandard.ZstdError: It cannot be decompressed.
+    """
+    rest = raw.read(_BLOCK_BYTES)
+    while True:
+        frame = zstandard.ZstdDecompressor().decompressobj()
+        while not frame.eof:
+            if not rest:
+                raise EOFError("it is cut short")
+            yield frame.decompress(rest)
+            rest = frame.unused_data or raw.read(_BLOCK_BYTES)
+        if not rest:
+            return

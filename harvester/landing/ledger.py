@@ -23,7 +23,7 @@ from harvester.model import AccountId, AppName, Outcome, Status, Window
 
 SCHEMA_VERSION: Final = 1
 _SCHEMA: Final = f"""
-CREATE TABLE days (         -- one row for each account's Beijing day that a finished walk covered
+CREATE TABLE IF NOT EXISTS days (  -- one row for each account's Beijing day that a finished walk covered
     account_id INTEGER NOT NULL,
     day INTEGER NOT NULL,   -- days since 0001-01-01 (proleptic Gregorian ordinal)
     complete INTEGER NOT NULL,
@@ -31,8 +31,8 @@ CREATE TABLE days (         -- one row for each account's Beijing day that a fin
     run_id TEXT NOT NULL,
     PRIMARY KEY (account_id, day)
 ) WITHOUT ROWID;
-CREATE INDEX days_by_day ON days (day, account_id, complete);
-CREATE TABLE receipts (     -- how each slice of each run ended
+CREATE INDEX IF NOT EXISTS days_by_day ON days (day, account_id, complete);
+CREATE TABLE IF NOT EXISTS receipts (  -- how each slice of each run ended
     run_id TEXT NOT NULL,
     account_id INTEGER NOT NULL,
     first_day TEXT NOT NULL,
@@ -45,7 +45,7 @@ CREATE TABLE receipts (     -- how each slice of each run ended
     at TEXT NOT NULL,
     PRIMARY KEY (account_id, first_day, last_day, run_id)
 ) WITHOUT ROWID;
-CREATE TABLE usage (        -- requests sent, by app and hour (Unix time / 3600)
+CREATE TABLE IF NOT EXISTS usage (  -- requests sent, by app and hour (Unix time / 3600)
     app TEXT NOT NULL,
     hour INTEGER NOT NULL,
     requests INTEGER NOT NULL,
@@ -82,7 +82,7 @@ class Ledger:
         try:
             self._prepare()
         except BaseException:
-            self.close()
+            self._db.close()
             raise
 
     @classmethod
@@ -97,7 +97,11 @@ class Ledger:
             make_directory(state_dir)
             state_dir.chmod(0o700)
             lock = _lock(state_dir / "lock")
-        return cls(state_dir / "ledger.sqlite", lock)
+        try:
+            return cls(state_dir / "ledger.sqlite", lock)
+        except BaseException:
+            lock.close()
+            raise
 
     @classmethod
     def peek(cls, state_dir: Path) -> Self | None:
@@ -184,10 +188,11 @@ class Ledger:
         self._db.execute("BEGIN IMMEDIATE")
         try:
             yield
+            self._db.execute("COMMIT")
         except BaseException:
-            self._db.execute("ROLLBACK")
+            if self._db.in_transaction:  # a full disk may have ended it already
+                self._db.execute("ROLLBACK")
             raise
-        self._db.execute("COMMIT")
 
     def known(self, window: Window) -> dict[AccountId, dict[date, Known]]:
         """What is known of these days, by account; days never read are absent. Raises `StorageError`."""
@@ -221,17 +226,18 @@ class Ledger:
 
 def _lock(path: Path) -> TextIO:
     """Locks a file until it is closed; the system gives the lock of a dead process back by itself."""
-    file = path.open("a+", encoding="utf-8")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+    with contextlib.ExitStack() as unless_locked:
+        file = unless_locked.enter_context(path.open("a+", encoding="utf-8"))
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            holder = file.read().strip() or "unknown"
+            raise LockedError(f"another run holds {path.parent}: {holder}. Wait for it, or stop it.") from None
         file.seek(0)
-        holder = file.read().strip() or "unknown"
-        file.close()
-        raise LockedError(f"another run holds {path.parent}: {holder}. Wait for it, or stop it.") from None
-    file.seek(0)
-    file.truncate()
-    since = datetime.now().astimezone().isoformat(timespec="seconds")
-    file.write(f"pid {os.getpid()} on {socket.gethostname()} since {since}\n")
-    file.flush()
+        file.truncate()
+        since = datetime.now().astimezone().isoformat(timespec="seconds")
+        file.write(f"pid {os.getpid()} on {socket.gethostname()} since {since}\n")
+        file.flush()
+        unless_locked.pop_all()
     return file

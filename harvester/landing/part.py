@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from heapq import merge
+from io import BytesIO
 from operator import attrgetter
 from pathlib import Path
 from typing import Final
@@ -10,10 +11,11 @@ from typing import Final
 import zstandard
 
 from harvester.landing.encode import in_order, to_lines
+from harvester.landing.files import read_frames, split_lines, storage
 from harvester.model import Call, Stray, memory_bytes
 from harvester.record import read_record
 
-_BLOCK_BYTES: Final = 2**16
+_LEVEL: Final = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,32 +60,34 @@ class Part:
         """Moves everything from memory to disk; raises `OSError`."""
         with self._path.open("ab") as file:
             for day, calls in self._calls.items():
-                frame = zstandard.ZstdCompressor(level=1).compress(to_lines(in_order(calls)))
+                frame = zstandard.ZstdCompressor(level=_LEVEL).compress(to_lines(in_order(reversed(calls))))
                 self._runs.setdefault(day, []).append(Run(self._file_bytes, len(frame)))
                 self._file_bytes += file.write(frame)
         self._calls.clear()
         self.memory_bytes = 0
 
     def calls_of(self, day: str) -> Iterator[Call]:
-        """A day's calls in order of start and id; a `call_id` that was read again may come again."""
-        memory = in_order(self._calls.get(day, ()))
+        """A day's calls in order of start and id; a `call_id` may come again, its newest reading comes first.
+
+        Raises, while it is read:
+            DamagedError: What went to disk cannot be read back.
+            StorageError: Nor can the file.
+        """
+        memory = in_order(reversed(self._calls.get(day, ())))
         runs = self._runs.get(day)
         if not runs:
             return iter(memory)
-        return merge(memory, *(self._read(run) for run in runs), key=attrgetter("start", "id"))
+        return merge(memory, *(self._read(run) for run in reversed(runs)), key=attrgetter("start", "id"))
 
     def _read(self, run: Run) -> Iterator[Call]:
-        with self._path.open("rb") as file:
-            file.seek(run.offset)
-            frame = file.read(run.size_bytes)
-        with zstandard.ZstdDecompressor().stream_reader(frame) as reader:
-            rest = b""
-            while block := reader.read(_BLOCK_BYTES):
-                *lines, rest = (rest + block).split(b"\n")
-                for line in lines:
-                    record = read_record(line)
-                    if isinstance(record, Call):
-                        yield record
+        with storage(self._path, "read"):  # or the damage would be told of the file that is being published
+            with self._path.open("rb") as file:
+                file.seek(run.offset)
+                frame = file.read(run.size_bytes)
+            for line in split_lines(read_frames(BytesIO(frame))):
+                record = read_record(line)
+                if isinstance(record, Call):
+                    yield record
 
     def forget_day(self, day: str) -> None:
         """Frees the memory of a day that is published."""

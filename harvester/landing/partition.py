@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from heapq import merge
-from itertools import islice
+from itertools import chain, islice
 from operator import attrgetter
 from pathlib import Path
 from typing import Final
@@ -71,7 +71,7 @@ class Zone:
             account: Whose.
             day: `YYYY-MM-DD`.
             read: Gives tonight's calls, in order of start and id; may be asked more than once. A `call_id` may come
-                more than once, the first one counts.
+                more than once, the first one counts. Without any, no file is made.
 
         Raises:
             DamagedError: The file that is there cannot be read.
@@ -82,11 +82,13 @@ class Zone:
             if path.exists():
                 return self._republish(path, read)
             counted = _Counted(_each_once(read()))
-            replace_whole(path, _chunks(counted), scratch=self.scratch)
+            chunks = _chunks(counted)
+            if first := next(chunks, None):
+                replace_whole(path, chain([first], chunks), scratch=self.scratch)
             return Change(landed=counted.calls, new=counted.calls)
 
     def _republish(self, path: Path, read: Callable[[], Iterator[Call]]) -> Change:
-        tonight = {call.id: hash(call.line) for call in read()}
+        tonight = {call.id: hash(call.line) for call in _each_once(read())}
         there = {call.id: hash(call.line) for call in _landed(path)}
         common = tonight.keys() & there.keys()
         change = Change(
@@ -97,8 +99,8 @@ class Zone:
         )
         if change.new or change.changed:
             kept = (call for call in _landed(path) if call.id not in tonight)
-            together = merge(_each_once(read()), kept, key=attrgetter("start", "id"))
-            replace_whole(path, _chunks(together), scratch=self.scratch)
+            together = merge(read(), kept, key=attrgetter("start", "id"))
+            replace_whole(path, _chunks(_each_once(together)), scratch=self.scratch)
         return change
 
     def quarantine(self, account: AccountId, strays: Iterable[Stray]) -> None:

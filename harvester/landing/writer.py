@@ -8,8 +8,9 @@ Only whole slices are published: a file that is replaced before its slice is pro
 held ready for a warehouse. What a slice costs meanwhile is memory, bounded over all slices, and then disk.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import date, datetime
+from functools import partial
 from typing import Final, assert_never
 
 import anyio
@@ -43,6 +44,7 @@ class Writer:
         self._ledger = ledger
         self._run_id = run_id
         self._wall = wall
+        self._today = datetime.fromtimestamp(wall(), BEIJING).date()
         self._report = report
         self._parts: dict[Slice, Part] = {}
         self._made = 0
@@ -101,24 +103,27 @@ class Writer:
             with storage(self._zone.scratch, "clear"):
                 part.discard()
         now = datetime.fromtimestamp(self._wall(), BEIJING)
-        over = {day: calls for day, calls in days.items() if day < now.date()}
+        over = {day: calls for day, calls in days.items() if day < self._today}  # when the run began, so when read
         self._ledger.commit(outcome, run_id=self._run_id, days=over, at=now)
         return outcome
 
     def _publish(self, end: End, part: Part) -> tuple[Outcome, dict[date, int]]:
+        """Publishes every day, those without a call too: the calls that are in their files are missing tonight."""
         account, total = end.slice.account.id, Change()
         days = dict.fromkeys(end.slice.window, 0)
-        try:
-            for day in part.days:
-                change = self._zone.publish(account, day, lambda day=day: part.calls_of(day))  # type: ignore[misc]
-                part.forget_day(day)
-                total += change
-                days[date.fromisoformat(day)] = change.landed
-            if part.strays:
-                self._zone.quarantine(account, part.strays)
-        except DamagedError as error:
-            return Outcome(slice=end.slice, status=Status.FAILED, reason=str(error), receipt=end.receipt), {}
-        status, reason = _verdict(end, total.landed + len(part.strays))
+        damage: list[str] = []
+        for day in sorted({*part.days, *map(str, days)}):
+            try:
+                change = self._zone.publish(account, day, partial(part.calls_of, day))
+            except DamagedError as error:  # the other days land all the same
+                damage.append(str(error))
+                continue
+            part.forget_day(day)
+            total += change
+            days[date.fromisoformat(day)] = change.landed
+        if part.strays:
+            self._zone.quarantine(account, part.strays)
+        status, reason = _verdict(end, total.landed + len(part.strays), damage)
         outcome = Outcome(
             slice=end.slice,
             status=status,
@@ -133,8 +138,10 @@ class Writer:
         return outcome, days
 
 
-def _verdict(end: End, here: int) -> tuple[Status, str | None]:
+def _verdict(end: End, here: int, damage: Sequence[str]) -> tuple[Status, str | None]:
     """The walk's verdict, held against what really lies in the files."""
+    if damage:
+        return Status.FAILED, damage[0] + (f" (and {len(damage) - 1} more files of the slice)" if damage[1:] else "")
     if end.receipt and end.status is Status.COMPLETE and here < end.receipt.distinct:
         return Status.SHORT, f"{here} different calls landed, but {end.receipt.distinct} were counted while reading"
     return end.status, end.reason

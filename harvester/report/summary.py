@@ -134,12 +134,13 @@ def to_json(report: Report) -> dict[str, Any]:
 def in_words(report: Report) -> str:
     """The report for a person, complete or not in its first line."""
     done = report.slices.get(Status.COMPLETE, 0)
-    total = sum(report.slices.values()) + report.not_begun
+    lacking = len(report.troubles) + report.not_begun  # abandoned slices are troubles, but have not ended
+    total = done + lacking
     if report.complete:
         first = f"COMPLETE  {report.window}: every call that the API counts is in the files"
         first = first if total else f"COMPLETE  {report.window}: nothing was due"
     else:
-        first = f"NOT COMPLETE  {report.window}: {total - done:,} of {total:,} slices are missing or short"
+        first = f"NOT COMPLETE  {report.window}: {lacking:,} of {total:,} slices are missing or short"
     seconds = ((report.ended or report.started) - report.started).total_seconds()
     requests = sum(report.requests.values())
     took = timedelta(seconds=round(seconds))

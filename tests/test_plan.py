@@ -1,0 +1,185 @@
+import tracemalloc
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from datetime import date, timedelta
+from itertools import groupby, islice, pairwise
+from typing import overload
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harvester.model import ONE_DAY, Account, AccountId, AppName, Slice, TokenName, Window
+from harvester.plan import SLICE_DAYS, Scope, plan
+
+TODAY = date(2024, 3, 5)
+Complete = Mapping[AccountId, AbstractSet[date]]
+
+
+def account(number: int) -> Account:
+    """One of the accounts that take turns."""
+    return Account(id=AccountId(number), token=TokenName("agency-a"), app=AppName("main"))
+
+
+def days_ago(oldest: int, latest: int) -> Window:
+    """A window by the ages of its days."""
+    return Window(TODAY - timedelta(days=oldest), TODAY - timedelta(days=latest))
+
+
+def planned(accounts: Sequence[Account], scope: Scope, complete: Complete) -> list[Slice]:
+    """The whole plan."""
+    return list(plan(accounts, scope, lambda block: within(complete, block)))
+
+
+def within(complete: Complete, block: Window) -> dict[AccountId, set[date]]:
+    """What a ledger answers: the complete days of a block."""
+    return {key: {day for day in days if day in block} for key, days in complete.items()}
+
+
+windows = st.builds(lambda latest, length: days_ago(latest + length, latest), st.integers(-3, 40), st.integers(0, 100))
+scopes = st.builds(
+    Scope, window=windows, today=st.just(TODAY), reread_days=st.none() | st.integers(0, 40), again=st.booleans()
+)
+completes = st.dictionaries(
+    st.integers(1, 4).map(AccountId), st.sets(st.integers(-3, 140).map(lambda age: TODAY - timedelta(days=age)))
+)
+account_lists = st.integers(0, 4).map(lambda count: [account(number + 1) for number in range(count)])
+
+
+@given(account_lists, scopes, completes)
+def test_exactly_the_due_days(accounts: list[Account], scope: Scope, complete: Complete) -> None:
+    """The slices of an account hold each of its due days once, and no other day."""
+    slices = planned(accounts, scope, complete)
+    for one in accounts:
+        found = [day for each in slices if each.account == one for day in each.window]
+        assert len(found) == len(set(found))
+        assert set(found) == {
+            day
+            for day in scope.window
+            if scope.again
+            or day not in complete.get(one.id, set())
+            or (scope.reread_days is not None and (TODAY - day).days <= scope.reread_days)
+        }
+    assert {each.account.id for each in slices} <= {one.id for one in accounts}
+
+
+@given(account_lists, scopes, completes)
+def test_sizes_and_order(accounts: list[Account], scope: Scope, complete: Complete) -> None:
+    """Slices are of 30 days at most; the latest days come first, and of those the accounts in turn."""
+    slices = planned(accounts, scope, complete)
+    assert all(len(one.window) <= SLICE_DAYS for one in slices)
+
+    def block(one: Slice) -> int:
+        return (scope.window.end - one.window.end).days // SLICE_DAYS
+
+    assert all(block(one) == (scope.window.end - one.window.start).days // SLICE_DAYS for one in slices)
+    turns = [(block(one), one.account.id, one.window.start) for one in slices]
+    assert turns == sorted(turns)
+    assert all(
+        earlier.window.end + ONE_DAY < later.window.start
+        for _, same in groupby(slices, key=lambda one: (block(one), one.account.id))
+        for earlier, later in pairwise(same)
+    )
+
+
+def test_slices_stay_within_the_api_s_limit() -> None:
+    """A slice's days differ by 29 at most, so that a day more, should `end_date` be exclusive, is within 30."""
+    [first, *_] = planned([account(1)], Scope(window=days_ago(365, 1), today=TODAY), {})
+    assert (first.window.end - first.window.start).days == 29
+
+
+def test_nothing_known() -> None:
+    """The first night reads every day of every account."""
+    accounts = [account(number) for number in (3, 1, 2)]
+    slices = planned(accounts, Scope(window=days_ago(7, 1), today=TODAY), {})
+    assert slices == [Slice(one, days_ago(7, 1)) for one in accounts]
+
+
+def test_old_complete_days_are_skipped() -> None:
+    """Complete days older than `reread_days` are not read again, those in between that are not complete are."""
+    complete = {AccountId(1): set(days_ago(20, 1)) - {TODAY - timedelta(days=12)}}
+    slices = planned([account(1)], Scope(window=days_ago(20, 1), today=TODAY, reread_days=7), complete)
+    assert [one.window for one in slices] == [days_ago(12, 12), days_ago(7, 1)]
+
+
+def test_again() -> None:
+    """`again` reads complete days too, whatever their age."""
+    complete = {AccountId(1): set(days_ago(20, 1))}
+    slices = planned([account(1)], Scope(window=days_ago(20, 1), today=TODAY, reread_days=None, again=True), complete)
+    assert [one.window for one in slices] == [days_ago(20, 1)]
+
+
+def test_nothing_is_reread() -> None:
+    """Without `reread_days` a complete day is never read again, and with nothing due there are no slices."""
+    complete = {AccountId(1): set(days_ago(20, 0))}
+    assert planned([account(1)], Scope(window=days_ago(20, 0), today=TODAY, reread_days=None), complete) == []
+
+
+def test_today() -> None:
+    """Today, which no ledger holds complete, is due in every run."""
+    complete = {AccountId(1): set(days_ago(3, 1))}
+    slices = planned([account(1)], Scope(window=days_ago(3, 0), today=TODAY, reread_days=None), complete)
+    assert [one.window for one in slices] == [days_ago(0, 0)]
+
+
+class Countless(Sequence[Account]):
+    """A thousand million accounts, made when they are asked for."""
+
+    def __init__(self) -> None:
+        self.made = 0
+
+    def __len__(self) -> int:
+        return 10**9
+
+    @overload
+    def __getitem__(self, at: int) -> Account: ...
+
+    @overload
+    def __getitem__(self, at: slice) -> Sequence[Account]: ...
+
+    def __getitem__(self, at: int | slice) -> Account | Sequence[Account]:
+        assert isinstance(at, int)
+        self.made += 1
+        return account(at + 1)
+
+
+def test_laziness() -> None:
+    """The first slices come when only their own accounts were looked at, and one block of days was asked for."""
+    accounts, asked = Countless(), list[Window]()
+
+    def complete_days(block: Window) -> Complete:
+        asked.append(block)
+        return {}
+
+    slices = plan(accounts, Scope(window=days_ago(3650, 1), today=TODAY), complete_days)
+    assert (accounts.made, asked) == (0, [])
+    assert [one.account.id for one in islice(slices, 3)] == [1, 2, 3]
+    assert accounts.made == 3
+    assert asked == [days_ago(30, 1)]
+
+
+def test_flat_memory() -> None:
+    """However many slices a plan gives, it holds none of them."""
+    slices = plan(Countless(), Scope(window=days_ago(3650, 1), today=TODAY), lambda _: {})
+    next(slices)
+    tracemalloc.start()
+    try:
+        for _ in islice(slices, 2_000):
+            pass
+        _, peak_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak_bytes < 20_000
+
+
+def test_blocks_are_asked_for_once() -> None:
+    """The ledger is asked once for each 30 days, the latest first, when the plan gets there."""
+    asked: list[Window] = []
+
+    def complete_days(block: Window) -> Complete:
+        asked.append(block)
+        return {}
+
+    scope = Scope(window=days_ago(70, 1), today=TODAY)
+    for one in plan([account(1), account(2)], scope, complete_days):
+        assert one.window == asked[-1]
+    assert asked == [days_ago(30, 1), days_ago(60, 31), days_ago(70, 61)]
