@@ -40,14 +40,15 @@ class Findings:
         return max(1, (self.page_size_served + self.page_size_refused) // 2)
 
     def merge(self, other: Self) -> Self:
-        """These findings and another walk's; the smaller refused size and the other's `end_inclusive` win."""
+        """These findings and another walk's: the smaller refused size wins, and a call that shows an inclusive end."""
         served = max(self.page_size_served, other.page_size_served)
+        ends = (self.end_inclusive, other.end_inclusive)
         refused = min(self.page_size_refused or _NO_LIMIT, other.page_size_refused or _NO_LIMIT)
         return replace(
             self,
             page_size_served=served if served < refused else refused // 2,  # a size may do for a cursor, not for a page
             page_size_refused=None if refused == _NO_LIMIT else refused,
-            end_inclusive=self.end_inclusive if other.end_inclusive is None else other.end_inclusive,
+            end_inclusive=True if True in ends else False if False in ends else None,
         )
 
 

@@ -122,8 +122,8 @@ def _walk(desk: Desk) -> Asking[Receipt]:
     unknown: str | None = None
     if desk.findings.end_inclusive is None:
         unknown = yield from settle_the_end(desk)
-        if desk.ends_early:
-            reading = yield from mender.read(desk.window)
+    if len(reading.wire) < len(desk.wire(desk.window)):
+        reading = yield from mender.read(desk.window)  # the last day was not asked for
     proof = yield from mender.prove(desk.window, reading)
     reason = proof.reason or unknown
     if reason is None and (proof.total is None or proof.distinct < proof.total):
@@ -184,6 +184,7 @@ class Mender:
     def prove(self, window: Window, reading: "_Reading | None" = None) -> Asking[_Proof]:
         """Proves a window by a reading of its own, mending what lacks calls."""
         if reading is None:
+            self._desk.be_wary_of_ends()
             reading = yield from self.read(window)
         proof = yield from self._weigh(window, reading)
         if proof is not None:
@@ -194,7 +195,6 @@ class Mender:
             met = reading.seen.count
             reason = f"{window}: {met} of {reading.span.total} calls read after {self._desk.requests} requests; gave up"
             return _Proof(reading.span.total, met, reason)
-        self._desk.be_wary_of_ends()
         earlier, later = window.halves()
         return (yield from self.prove(earlier)) + (yield from self.prove(later))
 

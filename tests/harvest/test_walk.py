@@ -464,7 +464,9 @@ def test_a_slice_of_one_page_is_one_request(order: Order, cursor: Cursor, end: E
         if end is End.INCLUSIVE:
             assert unknown.requests <= 2 - shown, unknown.queries
         else:
-            assert unknown.requests <= 3, unknown.queries  # once in a run: it learns that the end is exclusive, and reads again
+            assert unknown.requests <= 3, (
+                unknown.queries
+            )  # once in a run: it learns that the end is exclusive, and reads again
         assert known.complete
         assert unknown.complete
 
