@@ -35,7 +35,7 @@ def run_demo(folder: Path) -> int:
 
 async def _demo(folder: Path) -> int:
     world = World(accounts=_ACCOUNTS, calls_per_day=_CALLS_PER_DAY, tie_size=_TIE, today=beijing_day(time.time()))
-    switches = Switches(requests_per_minute=3000)
+    switches = Switches(requests_per_minute=12_000)
     async with serve(world, switches) as sandbox:
         click.echo(f"A sandbox with {_ACCOUNTS} accounts serves {sandbox.base_url}; harvesting its last 7 days …")
         job = _job(folder, sandbox, switches)

@@ -197,9 +197,11 @@ def _seconds(header: str | None) -> float | None:
 
 
 def _http_date(header: str | None) -> float | None:
+    """Unix seconds. HTTP dates are GMT, also those that do not say so; the machine's own zone never matters."""
+    if not header:
+        return None
     try:
-        # HTTP dates are GMT, also those that do not say so; the machine's own zone never matters
-        date = parsedate_to_datetime(header) if header else None
-        return date and date.replace(tzinfo=date.tzinfo or UTC).timestamp()
+        date = parsedate_to_datetime(header)
+        return date.replace(tzinfo=date.tzinfo or UTC).timestamp()
     except (ValueError, OverflowError):
         return None

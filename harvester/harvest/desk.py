@@ -136,6 +136,11 @@ class Desk:
         return self.findings.page_size(self.page_size)
 
     @property
+    def widest(self) -> int:
+        """The largest page size that is known to be served, or the usual one."""
+        return max(self.size, self.findings.page_size(self.findings.page_size_served))
+
+    @property
     def ends_early(self) -> bool:
         """Whether calls of `end_date` itself are not returned, as far as is known."""
         return self.findings.end_inclusive is False
@@ -158,10 +163,10 @@ class Desk:
             wire: The dates as they travel.
             page: From 1.
             after: The cursor.
-            size: A page size to try, larger than the usual one; `None` for the usual one.
+            size: Exactly this page size, which may be refused; `None` for the usual one.
 
         Returns:
-            The page, or the refusal of a tried `size`, of a deep page, of dates that were a try, or of every size.
+            The page, or the refusal of just this `size`, of a deep page, of dates that were a try, or of every size.
         """
         while True:
             asked = size or self.size
@@ -175,7 +180,7 @@ class Desk:
                 self.asked = asked
                 self._learn(answer, wire, asked)
                 return answer
-            too_large = size is not None or answer is Refusal.PAGE_SIZE or (answer is Refusal.DEPTH and page == 1)
+            too_large = page == 1 and (size is not None or answer is not Refusal.OTHER)
             if too_large:
                 self.findings = self.findings.merge(Findings(page_size_refused=asked))
             if size is not None or asked == 1 or not too_large:

@@ -140,6 +140,7 @@ class _Run:
         quotas, plans, queue = self._quotas(), self._plans(), Queue()
         client = Client(transport, quotas, self._tokens, job.retry, self._around)
         schedule = Schedule(client, queue, page_size=job.page_size, workers=job.in_flight)
+        log.info("run %s: %d accounts, %s", self.report.run_id, len(job.accounts), job.scope.window)
         error: HarvesterError | None = None
         try:
             async with anyio.create_task_group() as watch:

@@ -259,31 +259,28 @@ class Mender:
         Returns:
             How many calls there are (at least as many as were read), and whether the pages were cut off.
         """
-        desk, number, rows, before = self._desk, 1, 0, frozenset[str]()
-        total: int | None = None
-        cut_off = False
-        while True:
-            page = yield from desk.ask(wire, page=number)
-            if not isinstance(page, Page):
-                cut_off = True
-                break
+        desk = self._desk
+        page = yield from desk.ask(wire, size=desk.widest)
+        if not isinstance(page, Page):
+            page = yield from desk.ask(wire)
+        size, total = desk.asked, page.total if isinstance(page, Page) else None
+        number, rows, before = 1, 0, frozenset[str]()
+        while isinstance(page, Page) and desk.requests <= self._allowed:
             desk.take(page, seen, wire)
-            total = page.total if number == 1 else total
             rows += page.rows
-            keys = keys_of(page)
-            full = page.rows >= capacity_of(page, desk.asked)
-            repeats = keys == before if total is None else rows > 2 * total + 10 * desk.asked
+            full, keys = page.rows >= capacity_of(page, size), keys_of(page)
+            repeats = keys == before if total is None else rows > 2 * total + 10 * size
             if not page.rows or repeats or (total is not None and rows >= total and not full):
                 break
-            if desk.requests > self._allowed:
-                cut_off = True
-                break
             number, before = number + 1, keys
+            page = yield from desk.ask(wire, page=number, size=size)
+        else:
+            return total, True
         for back in range(number - 1, 0, -1) if backwards else ():
-            page = yield from desk.ask(wire, page=back)
+            page = yield from desk.ask(wire, page=back, size=size)
             if isinstance(page, Page):
                 desk.take(page, seen, wire)
-        return (None if total is None else max(total, 0 if cut_off else rows)), cut_off
+        return (None if total is None else max(total, rows)), False
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,8 +68,8 @@ def in_words(forecast: Forecast, spacing_s: Mapping[AppName, float]) -> str:
     ]
     for app, requests in sorted(forecast.requests.items()):
         spacing = spacing_s.get(app, 0.0)
-        time = str(timedelta(seconds=ceil(requests * spacing))) if spacing else "no quota is configured"
-        lines.append(f"  app {app}: {forecast.slices[app]:,} slices, {requests:,} requests, {time} at the quota")
+        time = f"{timedelta(seconds=ceil(requests * spacing))} at the quota" if spacing else "no quota is configured"
+        lines.append(f"  app {app}: {forecast.slices[app]:,} slices, {requests:,} requests, {time}")
     lines += [f"  {one.account.id}  {one.window}" for one in forecast.first]
     if total > len(forecast.first):
         lines.append(f"  … and {total - len(forecast.first):,} more")

@@ -31,4 +31,6 @@ class _Json(logging.Formatter):
             "logger": record.name,
             "message": record.getMessage(),
         }
+        if record.exc_info:
+            line["error"] = self.formatException(record.exc_info)
         return orjson.dumps(line).decode()

@@ -1,7 +1,7 @@
 """The fold of outcomes into a report, and the report in words. Pure."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -11,6 +11,7 @@ from harvester.model import AppName, Outcome, Slice, Status, TokenName, Window
 
 _ACCOUNTS_NAMED: Final = 3
 _CAUSES_NAMED: Final = 12
+_TOKENS_NAMED: Final = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,13 +157,20 @@ def in_words(report: Report) -> str:
         lines.append(
             f"  {report.quarantined:,} records cannot be placed; they are in quarantine/, each with its reason"
         )
-    lines += [f"  {why}" for why in report.dead_tokens.values()]
+    lines += _deaths(list(report.dead_tokens.values()))
     lines += _causes(report.troubles)
     if report.not_begun:
         lines.append(f"  {report.not_begun:,} slices were not begun; the next run begins with them")
     if report.ended_by:
         lines.append(f"  ended by: {report.ended_by}")
     return "\n".join(lines)
+
+
+def _deaths(reasons: Sequence[str]) -> list[str]:
+    lines = [f"  {reason}" for reason in reasons[:_TOKENS_NAMED]]
+    if len(reasons) > _TOKENS_NAMED:
+        lines.append(f"  … and {len(reasons) - _TOKENS_NAMED:,} further dead tokens: see the run's report")
+    return lines
 
 
 def _causes(troubles: Iterable[Trouble]) -> list[str]:

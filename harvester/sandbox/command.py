@@ -47,7 +47,8 @@ def sandbox_command(port: int, today: dt.datetime | None, write_config: Path | N
     try:
         anyio.run(_serve, world, switches, port, write_config)
     except OSError as error:
-        raise click.ClickException(f"cannot serve on port {port}: {error.strerror or error}") from error
+        doing = f"cannot write {error.filename}" if error.filename else f"cannot serve on port {port}"
+        raise click.ClickException(f"{doing}: {error.strerror or error}") from error
 
 
 def _known(kind: type[World | Switches], settings: Mapping[str, object]) -> dict[str, Any]:
@@ -67,14 +68,16 @@ async def _serve(world: World, switches: Switches, port: int, write_config: Path
 
 
 def _announce(base_url: str, world: World, switches: Switches, write_config: Path | None) -> None:
-    """Print a config, or write it with its accounts beside it; either way the address is on stdout."""
+    """Print the address on stdout's first line, then a config, or write that with its accounts beside it."""
+    click.echo(f"Serving {base_url}")
     if write_config is None:
-        click.echo(config(base_url, switches, accounts=f"ids = {list(world.account_ids)}"))
+        click.echo("\n" + config(base_url, switches, accounts=f"ids = {list(world.account_ids)}"))
         return
     accounts = write_config.with_suffix(".accounts.csv")
+    write_config.parent.mkdir(parents=True, exist_ok=True)
     accounts.write_text("account_id\n" + "".join(f"{account_id}\n" for account_id in world.account_ids))
     write_config.write_text(config(base_url, switches, accounts=f'file = "{accounts.name}"'))
-    click.echo(f"Serving {base_url}\nNow run: harvester run {write_config}")
+    click.echo(f"Now run: harvester run {write_config}")
 
 
 def config(base_url: str, switches: Switches, *, accounts: str) -> str:

@@ -41,9 +41,9 @@ def refused(code: int, message: str = "", **headers: str) -> Response:
     return envelope({"code": code, "message": message, "message_cn": ""}, **headers)
 
 
-def envelope(content: dict[str, Any], status: int = 200, **headers: str) -> Response:
-    """An answer with this JSON; an underscore in a header's name stands for a hyphen."""
-    return Response(status, {name.replace("_", "-"): value for name, value in headers.items()}, orjson.dumps(content))
+def envelope(content: dict[str, Any], **headers: str) -> Response:
+    """HTTP 200 with this JSON; an underscore in a header's name stands for a hyphen."""
+    return Response(200, {name.replace("_", "-"): value for name, value in headers.items()}, orjson.dumps(content))
 
 
 def all_of(error: BaseException) -> str:

@@ -3,6 +3,7 @@ import json
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
@@ -12,7 +13,7 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from harvester.api.codes import Fault, judge
+from harvester.api.codes import Fault, Verdict, judge
 from harvester.api.protocol import CALLS_PATH, Request, Response, cleaned, number, read_page, request_calls
 from harvester.model import AccountId, Call, Page, Query, Stray, Window
 from tests.api.helpers import PHONE, QUERY, TOKEN, call, envelope, good, refused
@@ -327,7 +328,7 @@ class TestFault:
         """The code alone is enough; the message stands in for the Chinese one, the header for the trace."""
         assert fault_of(envelope({"code": "11017"})) == Fault(text="", code=11017, status=200)
         answer = {"code": 60002, "message": "no such account", "message_cn": "", "code_type": None, "trace_id": 7}
-        fault = fault_of(envelope(answer, status=403, x_tsa_trace_id="t:1"))
+        fault = fault_of(replace(envelope(answer, x_tsa_trace_id="t:1"), status=403))
         assert fault == Fault(text="no such account", code=60002, status=403, trace_id="t:1")
 
     @pytest.mark.parametrize("value", ["a b", "x" * 81, "\x1b[31m", "", "通", "a\nb"])
@@ -368,7 +369,7 @@ class TestFault:
             "from harvester.api.protocol import Response, read_page\n"
             "print(read_page(Response(503, {'date': 'Sat, 31 Oct 2026 00:00:00 -0000'}, b'')).date)"
         )
-        shown = subprocess.run([sys.executable, "-c", code], env={"TZ": "Asia/Tokyo"}, capture_output=True, check=True)  # noqa: S603 - fixed text
+        shown = subprocess.run([sys.executable, "-c", code], env={"TZ": "Asia/Tokyo"}, capture_output=True, check=True)
         assert float(shown.stdout) == 1_793_404_800.0
 
     @given(st.text(max_size=40))
@@ -413,7 +414,7 @@ statuses = st.sampled_from([200, 200, 302, 404, 429, 502])
 def test_any_bytes_are_a_page_or_a_fault(content: bytes, status: int) -> None:
     """Nothing else is ever raised, and every fault has a verdict."""
     answer = read_page(Response(status, {}, content))
-    assert isinstance(answer, Page) or judge(answer)
+    assert isinstance(answer, Page) or isinstance(judge(answer), Verdict)
 
 
 @given(envelopes | json_values, statuses)
@@ -421,14 +422,16 @@ def test_any_json_is_a_page_or_a_fault(content: object, status: int) -> None:
     """Every record is on the page once, on one line; numbers are usable or unknown."""
     answer = read_page(Response(status, {}, json.dumps(content).encode()))
     if isinstance(answer, Fault):
-        assert judge(answer)
+        assert isinstance(judge(answer), Verdict)
         return
     assert isinstance(content, dict)
     assert status == 200
     assert [type(one) for one in answer.calls] == [Call] * len(answer.calls)
     assert [type(one) for one in answer.strays] == [Stray] * len(answer.strays)
     assert answer.rows == len(content["data"].get("entities") or [])
-    assert not [one for one in (*answer.calls, *answer.strays) if b"\n" in one.line]
+    assert not [
+        line for line in [*(one.line for one in answer.calls), *(one.line for one in answer.strays)] if b"\n" in line
+    ]
     assert answer.total is None or 0 <= answer.total < 2**63
     assert answer.total is not None or answer.rows
 
