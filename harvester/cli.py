@@ -15,9 +15,9 @@ from harvester import __version__
 from harvester.errors import ConfigError, ExitCode, HarvesterError
 
 if TYPE_CHECKING:
+    from harvester.assign import Options
     from harvester.config import Settings
-    from harvester.harvest.run import Job
-    from harvester.job import Options
+    from harvester.harvest.assignment import Assignment
     from harvester.report.summary import Report
 
 _PROBLEMS_SHOWN: Final = 100
@@ -90,45 +90,45 @@ def run(config: Path, *, dry_run: bool, summary: Path | None, log_format: str, q
     Exit codes: 0 complete, 2 usage or config, 3 partial, 4 storage, 5 no token works, 8 budget ended first,
     11 another run holds the lock, 130/143 interrupted, 1 a bug.
     """
-    from harvester.job import Options
+    from harvester.assign import Options
     from harvester.report.logs import set_up
 
     set_up(log_format, quiet=quiet)
-    settings, job = _prepare(config, Options(**options))
+    settings, assignment = _prepare(config, Options(**options))
     if dry_run:
-        click.echo(_forecast(job))
+        click.echo(_forecast(assignment))
         return
-    report = _harvest(settings, job)
+    report = _harvest(settings, assignment)
     if summary:
         _write_summary(summary, report)
     if not quiet:
         from harvester.report.summary import in_words
 
         click.echo(in_words(report))
-        click.echo(f"  files {job.output_dir}")
+        click.echo(f"  files {assignment.output_dir}")
     sys.exit(report.exit_code)
 
 
-def _prepare(config: Path, options: "Options") -> "tuple[Settings, Job]":
+def _prepare(config: Path, options: "Options") -> "tuple[Settings, Assignment]":
     from datetime import datetime
 
+    from harvester.assign import assignment_of
     from harvester.config import load
-    from harvester.job import job_of
     from harvester.model import BEIJING
 
     settings = load(config)
     for note in settings.notes:
         click.echo(f"note: {note}", err=True)
-    return settings, job_of(settings, options, datetime.now(BEIJING).date())
+    return settings, assignment_of(settings, options, datetime.now(BEIJING).date())
 
 
-def _harvest(settings: "Settings", job: "Job") -> "Report":
+def _harvest(settings: "Settings", assignment: "Assignment") -> "Report":
     import anyio
 
     from harvester.harvest.run import harvest
 
     try:
-        return anyio.run(harvest, job)
+        return anyio.run(harvest, assignment)
     except HarvesterError:
         raise
     except Exception as error:  # noqa: BLE001 - a bug, whatever it is: told without secrets, exit 1
@@ -164,15 +164,15 @@ def _write_summary(path: Path, report: "Report") -> None:
 @_scope_options
 def plan(config: Path, **options: Any) -> None:
     """Say what a run would do: slices, requests, time at the quota. Asks the API nothing."""
-    from harvester.job import Options
+    from harvester.assign import Options
 
     click.echo(_forecast(_prepare(config, Options(**options))[1]))
 
 
-def _forecast(job: "Job") -> str:
+def _forecast(assignment: "Assignment") -> str:
     from harvester.harvest.preview import forecast
 
-    return forecast(job)
+    return forecast(assignment)
 
 
 @cli.group("config")

@@ -8,10 +8,11 @@ from typing import Final
 import anyio
 import click
 
+from harvester.assign import Options, assignment_of
 from harvester.config import load
 from harvester.errors import ExitCode
-from harvester.harvest.run import Job, harvest
-from harvester.job import Options, job_of
+from harvester.harvest.assignment import Assignment
+from harvester.harvest.run import harvest
 from harvester.landing.files import read_lines, storage
 from harvester.landing.partition import Zone
 from harvester.model import BEIJING
@@ -38,40 +39,40 @@ async def _demo(folder: Path) -> int:
     switches = Switches(requests_per_minute=12_000)
     async with serve(world, switches) as sandbox:
         click.echo(f"A sandbox with {_ACCOUNTS} accounts serves {sandbox.base_url}; harvesting its last 7 days …")
-        job = _job(folder, sandbox, switches)
-        report = await harvest(job)
+        assignment = _assignment(folder, sandbox, switches)
+        report = await harvest(assignment)
         click.echo(in_words(report))
-        wrong = _compare(job, world)
-    click.echo(_verdict(report, wrong, folder, job))
+        wrong = _compare(assignment, world)
+    click.echo(_verdict(report, wrong, folder, assignment))
     return ExitCode.BUG if wrong else report.exit_code
 
 
-def _job(folder: Path, sandbox: Sandbox, switches: Switches) -> Job:
+def _assignment(folder: Path, sandbox: Sandbox, switches: Switches) -> Assignment:
     path = folder / "demo.toml"
     with storage(folder, "write to"):
         folder.mkdir(exist_ok=True)
         path.write_text(config(sandbox.base_url, switches, accounts=f"ids = {list(sandbox.world.account_ids)}"))
-    return job_of(load(path), Options(), datetime.now(BEIJING).date())
+    return assignment_of(load(path), Options(), datetime.now(BEIJING).date())
 
 
-def _compare(job: Job, world: World) -> int:
+def _compare(assignment: Assignment, world: World) -> int:
     """How many days of accounts differ, byte by byte, from what the sandbox holds."""
-    zone, wrong = Zone(job.output_dir, job.compression), 0
-    for account in job.accounts:
+    zone, wrong = Zone(assignment.output_dir, assignment.compression), 0
+    for account in assignment.accounts:
         landed = [
             line
-            for day in job.scope.window
+            for day in assignment.scope.window
             if (path := zone.partition(account.id, str(day))).exists()
             for line in read_lines(path)
         ]
-        wrong += landed != list(world.calls(account.id, job.scope.window))
+        wrong += landed != list(world.calls(account.id, assignment.scope.window))
     return wrong
 
 
-def _verdict(report: Report, wrong: int, folder: Path, job: Job) -> str:
+def _verdict(report: Report, wrong: int, folder: Path, assignment: Assignment) -> str:
     if wrong:
         return f"CHECK FAILED: the files of {wrong} accounts differ from what the sandbox holds. Please report this."
-    example = next(iter(sorted(job.output_dir.glob("dt=*/account_id=*/*"))), job.output_dir)
+    example = next(iter(sorted(assignment.output_dir.glob("dt=*/account_id=*/*"))), assignment.output_dir)
     return "\n".join(
         (
             f"Checked: all {report.calls:,} calls are there, each once, byte for byte what the sandbox holds.",

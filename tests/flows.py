@@ -11,7 +11,8 @@ import orjson
 
 from harvester.api.client import Retry, Surroundings
 from harvester.api.quota import Limits
-from harvester.harvest.run import Job, harvest
+from harvester.harvest.assignment import Assignment
+from harvester.harvest.run import harvest
 from harvester.landing.files import read_lines
 from harvester.landing.partition import Zone
 from harvester.model import BEIJING, ONE_DAY, Account, AccountId, AppName, TokenName, Window
@@ -49,9 +50,9 @@ async def sandbox(world: World, switches: Switches | None = None) -> AsyncIterat
         yield served
 
 
-def job(served: Sandbox, folder: Path, *, days: int = 7, page_size: int = 50) -> Job:
+def assign(served: Sandbox, folder: Path, *, days: int = 7, page_size: int = 50) -> Assignment:
     """A run over all accounts of a sandbox."""
-    return Job(
+    return Assignment(
         base_url=served.base_url,
         timeout_s=30,
         page_size=page_size,
@@ -67,28 +68,28 @@ def job(served: Sandbox, folder: Path, *, days: int = 7, page_size: int = 50) ->
     )
 
 
-async def run(a_job: Job) -> Report:
+async def run(assignment: Assignment) -> Report:
     """Runs it with the test's time and chance."""
-    return await harvest(a_job, around=surroundings())
+    return await harvest(assignment, around=surroundings())
 
 
-def window_of(a_job: Job, days: int) -> Job:
-    """The same job over another number of days."""
-    return replace(a_job, scope=replace(a_job.scope, window=last_days(days)))
+def window_of(assignment: Assignment, days: int) -> Assignment:
+    """The same assign over another number of days."""
+    return replace(assignment, scope=replace(assignment.scope, window=last_days(days)))
 
 
-def landed(a_job: Job, account: AccountId) -> list[bytes]:
+def landed(assignment: Assignment, account: AccountId) -> list[bytes]:
     """All lines of an account's partitions, day by day."""
-    zone = Zone(a_job.output_dir, a_job.compression)
-    paths = [zone.partition(account, str(day)) for day in a_job.scope.window]
+    zone = Zone(assignment.output_dir, assignment.compression)
+    paths = [zone.partition(account, str(day)) for day in assignment.scope.window]
     return [line for path in paths if path.exists() for line in read_lines(path)]
 
 
-def differences(a_job: Job, world: World) -> dict[AccountId, tuple[int, int]]:
+def differences(assignment: Assignment, world: World) -> dict[AccountId, tuple[int, int]]:
     """Accounts whose files are not, byte by byte and in order, what the sandbox holds: (landed, true) numbers."""
     wrong = {}
-    for account in a_job.accounts:
-        here, true = landed(a_job, account.id), list(world.calls(account.id, a_job.scope.window))
+    for account in assignment.accounts:
+        here, true = landed(assignment, account.id), list(world.calls(account.id, assignment.scope.window))
         if here != true:
             wrong[account.id] = (len(here), len(true))
     return wrong

@@ -17,11 +17,12 @@ FLOORS = (
     {"harvester.record"},
     {"harvester.config", "harvester.plan"},
     {"harvester.api"},
-    {"harvester.harvest.desk", "harvester.harvest.span", "harvester.harvest.walk", "harvester.harvest.queue"},
+    {"harvester.harvest.desk", "harvester.harvest.span", "harvester.harvest.mend", "harvester.harvest.walk"},
+    {"harvester.harvest.queue", "harvester.harvest.assignment"},
     {"harvester.harvest.schedule"},
     {"harvester.landing", "harvester.report"},
     {"harvester.harvest.run", "harvester.harvest.preview"},
-    {"harvester.job"},
+    {"harvester.assign"},
     {"harvester.sandbox"},
     {"harvester.demo"},
     {"harvester.cli"},
@@ -44,7 +45,7 @@ FORBIDDEN = {
 }
 """Rooms that must not know each other though their floors would allow it: (room, what it must not import)."""
 PURE = (
-    "model", "errors", "record", "plan", "api.codes", "api.protocol", "harvest.desk", "harvest.span", "harvest.walk",
+    "model", "errors", "record", "plan", "api.codes", "api.protocol", "harvest.desk", "harvest.span", "harvest.mend", "harvest.walk",
     "landing.encode", "report.summary", "report.forecast",
 )  # fmt: skip
 EFFECTS = {

@@ -27,7 +27,7 @@ from harvester.sandbox.switches import (
     Total,
 )
 from harvester.sandbox.world import World
-from tests.flows import APP, TODAY, TOKEN, differences, ids, job, landed, run, sandbox, surroundings, window_of
+from tests.flows import APP, TODAY, TOKEN, assign, differences, ids, landed, run, sandbox, surroundings, window_of
 
 pytestmark = pytest.mark.anyio
 
@@ -58,9 +58,9 @@ def nasty_modes() -> list[Switches]:
 async def test_every_call_lands_whatever_the_api_turns_out_to_be(switches: Switches, tmp_path: Path) -> None:
     """With ties larger than any page, in every mode, the files are what the sandbox holds and the run says complete."""
     async with sandbox(TIED, switches) as served:
-        a_job = job(served, tmp_path)
-        report = await run(a_job)
-        assert differences(a_job, TIED) == {}
+        assignment = assign(served, tmp_path)
+        report = await run(assignment)
+        assert differences(assignment, TIED) == {}
         assert (report.exit_code, report.slices) == (ExitCode.COMPLETE, {Status.COMPLETE: 4})
         assert served.stats.repeated_nonces == 0
 
@@ -69,29 +69,29 @@ async def test_every_call_lands_whatever_the_api_turns_out_to_be(switches: Switc
 async def test_any_page_size_brings_the_same(page_size: int, tmp_path: Path) -> None:
     """The page size changes the number of requests and nothing else."""
     async with sandbox(SMALL) as served:
-        a_job = job(served, tmp_path, days=3, page_size=page_size)
-        report = await run(a_job)
-    assert differences(a_job, SMALL) == {}
+        assignment = assign(served, tmp_path, days=3, page_size=page_size)
+        report = await run(assignment)
+    assert differences(assignment, SMALL) == {}
     assert report.complete
 
 
 async def test_an_exclusive_end_date_is_noticed(tmp_path: Path) -> None:
     """When calls of `end_date` are not returned, the last day is read all the same."""
     async with sandbox(SMALL, Switches(end_date=EndDate.EXCLUSIVE)) as served:
-        a_job = job(served, tmp_path)
-        report = await run(a_job)
-    assert differences(a_job, SMALL) == {}
+        assignment = assign(served, tmp_path)
+        report = await run(assignment)
+    assert differences(assignment, SMALL) == {}
     assert report.complete
 
 
 async def test_pretty_json_and_unknown_fields_are_kept(tmp_path: Path) -> None:
     """Indented answers become one line a call, with every field the API sent, known or not."""
     async with sandbox(SMALL, Switches(pretty=True, extra_field=True)) as served:
-        a_job = job(served, tmp_path, days=2)
-        await run(a_job)
-    for account in a_job.accounts:
-        here = [orjson.loads(line) for line in landed(a_job, account.id)]
-        true = [orjson.loads(line) for line in SMALL.calls(account.id, a_job.scope.window)]
+        assignment = assign(served, tmp_path, days=2)
+        await run(assignment)
+    for account in assignment.accounts:
+        here = [orjson.loads(line) for line in landed(assignment, account.id)]
+        true = [orjson.loads(line) for line in SMALL.calls(account.id, assignment.scope.window)]
         assert [
             {key: value for key, value in call.items() if key in full} for call, full in zip(here, true, strict=True)
         ] == true
@@ -101,23 +101,23 @@ async def test_pretty_json_and_unknown_fields_are_kept(tmp_path: Path) -> None:
 async def test_calls_that_come_in_meanwhile_are_no_problem(tmp_path: Path) -> None:
     """Calls that become visible during the walk land now or with the next run; none is doubled."""
     async with sandbox(SMALL, Switches(late_calls=3, late_after=1)) as served:
-        a_job = job(served, tmp_path, page_size=20)
-        first = await run(a_job)
+        assignment = assign(served, tmp_path, page_size=20)
+        first = await run(assignment)
         assert first.complete
-        second = await run(a_job)
-    assert differences(a_job, SMALL) == {}
+        second = await run(assignment)
+    assert differences(assignment, SMALL) == {}
     assert second.complete
 
 
 async def test_calls_that_vanish_are_kept(tmp_path: Path) -> None:
     """What landed once stays when the API stops returning it, and is counted as missing."""
     async with sandbox(SMALL) as served:
-        a_job = job(served, tmp_path)
-        await run(a_job)
+        assignment = assign(served, tmp_path)
+        await run(assignment)
     async with sandbox(SMALL, Switches(vanish_calls=2, vanish_after=0)) as served:
-        again = replace(a_job, base_url=served.base_url)
+        again = replace(assignment, base_url=served.base_url)
         report = await run(again)
-    assert differences(a_job, SMALL) == {}
+    assert differences(assignment, SMALL) == {}
     assert report.complete
     assert report.missing > 0
     assert (report.new, report.changed) == (0, 0)
@@ -126,10 +126,10 @@ async def test_calls_that_vanish_are_kept(tmp_path: Path) -> None:
 async def test_a_second_run_changes_nothing(tmp_path: Path) -> None:
     """The same window again leaves every file's bytes and times as they were."""
     async with sandbox(SMALL) as served:
-        a_job = job(served, tmp_path)
-        await run(a_job)
+        assignment = assign(served, tmp_path)
+        await run(assignment)
         before = {path: path.stat() for path in tmp_path.glob("dt=*/*/*")}
-        report = await run(a_job)
+        report = await run(assignment)
     after = {path: path.stat() for path in tmp_path.glob("dt=*/*/*")}
     assert {path: (stat.st_mtime_ns, stat.st_ino) for path, stat in before.items()} == {
         path: (stat.st_mtime_ns, stat.st_ino) for path, stat in after.items()
@@ -140,10 +140,10 @@ async def test_a_second_run_changes_nothing(tmp_path: Path) -> None:
 async def test_only_what_is_due_is_read(tmp_path: Path) -> None:
     """Old complete days are not asked for again; the last seven are."""
     async with sandbox(SMALL) as served:
-        a_job = job(served, tmp_path, days=40, page_size=200)
-        first = await run(a_job)
-        second = await run(a_job)
-    assert differences(a_job, SMALL) == {}
+        assignment = assign(served, tmp_path, days=40, page_size=200)
+        first = await run(assignment)
+        second = await run(assignment)
+    assert differences(assignment, SMALL) == {}
     assert sum(second.requests.values()) < sum(first.requests.values())
     assert second.slices == {Status.COMPLETE: 6}
 
@@ -151,7 +151,7 @@ async def test_only_what_is_due_is_read(tmp_path: Path) -> None:
 async def test_nothing_but_whole_files_is_visible(tmp_path: Path) -> None:
     """The landing zone holds partitions, the runs' reports and the state directory, and nothing else."""
     async with sandbox(SMALL) as served:
-        await run(job(served, tmp_path, days=2))
+        await run(assign(served, tmp_path, days=2))
     visible = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()}
     partitions = {name for name in visible if name.startswith("dt=")}
     assert all(name.endswith("/calls.ndjson.zst") for name in partitions)
@@ -163,10 +163,10 @@ async def test_one_dead_account_stops_no_other(tmp_path: Path) -> None:
     """An account that the token may not read is skipped and named; all others are complete; the exit code is 3."""
     dead = SMALL.account_ids[2]
     async with sandbox(SMALL, Switches(account_codes={dead: 12201})) as served:
-        a_job = job(served, tmp_path)
-        report = await run(a_job)
+        assignment = assign(served, tmp_path)
+        report = await run(assignment)
         assert served.stats.codes[12201] == 1
-    assert set(differences(a_job, SMALL)) == {dead}
+    assert set(differences(assignment, SMALL)) == {dead}
     assert report.exit_code is ExitCode.PARTIAL
     assert [(one.account_id, one.status) for one in report.troubles] == [(dead, Status.SKIPPED)]
     assert "may not read this account" in report.troubles[0].reason
@@ -175,13 +175,13 @@ async def test_one_dead_account_stops_no_other(tmp_path: Path) -> None:
 async def test_a_dead_token_stops_its_own_accounts_only(tmp_path: Path) -> None:
     """After one answer about a bad token nothing more is sent under it; other tokens' accounts are complete."""
     async with sandbox(SMALL) as served:
-        a_job = job(served, tmp_path)
+        assignment = assign(served, tmp_path)
         bad = TokenName("bad")
-        accounts = [replace(one, token=bad) if index % 2 else one for index, one in enumerate(a_job.accounts)]
-        a_job = replace(a_job, accounts=accounts, tokens={TOKEN: ACCESS, bad: "not-a-token-the-sandbox-knows"})
-        report = await run(a_job)
+        accounts = [replace(one, token=bad) if index % 2 else one for index, one in enumerate(assignment.accounts)]
+        assignment = replace(assignment, accounts=accounts, tokens={TOKEN: ACCESS, bad: "unknown-to-the-sandbox"})
+        report = await run(assignment)
         assert served.stats.codes[11002] == 1
-    assert set(differences(a_job, SMALL)) == {one.id for one in accounts if one.token == bad}
+    assert set(differences(assignment, SMALL)) == {one.id for one in accounts if one.token == bad}
     assert report.exit_code is ExitCode.PARTIAL
     assert list(report.dead_tokens) == [bad]
 
@@ -189,7 +189,7 @@ async def test_a_dead_token_stops_its_own_accounts_only(tmp_path: Path) -> None:
 async def test_no_token_works(tmp_path: Path) -> None:
     """When every token is dead the exit code is 5."""
     async with sandbox(SMALL) as served:
-        report = await run(replace(job(served, tmp_path), tokens={TOKEN: "wrong"}))
+        report = await run(replace(assign(served, tmp_path), tokens={TOKEN: "wrong"}))
     assert report.exit_code is ExitCode.NO_TOKEN
 
 
@@ -207,68 +207,70 @@ async def test_a_mix_of_faults_is_survived(tmp_path: Path) -> None:
         Fault(FaultKind.CODE, code): 0.01 for code in (10000, 51001, 12100)
     }
     async with sandbox(TIED, Switches(faults=faults, ties=Ties.UNSTABLE)) as served:
-        a_job = job(served, tmp_path, page_size=10)
-        report = await run(a_job)
+        assignment = assign(served, tmp_path, page_size=10)
+        report = await run(assignment)
         assert sum(served.stats.faults.values()) > 10
-    assert differences(a_job, TIED) == {}
+    assert differences(assignment, TIED) == {}
     assert report.complete
 
 
 async def test_the_quota_is_kept(tmp_path: Path) -> None:
     """A server that counts exactly never sees one request too many."""
     async with sandbox(SMALL, Switches(requests_per_minute=60, requests_per_second=4)) as served:
-        a_job = replace(job(served, tmp_path, page_size=10), limits={APP: Limits(per_minute=60, per_second=4)})
-        report = await run(a_job)
+        assignment = replace(assign(served, tmp_path, page_size=10), limits={APP: Limits(per_minute=60, per_second=4)})
+        report = await run(assignment)
         assert served.stats.codes[11017] == served.stats.codes[11016] == 0
         assert served.stats.requests > 60
-    assert differences(a_job, SMALL) == {}
+    assert differences(assignment, SMALL) == {}
     assert report.complete
 
 
 async def test_an_unknown_quota_is_survived(tmp_path: Path) -> None:
     """Without a configured quota, 11017 pauses the app, and the run ends complete."""
     async with sandbox(SMALL, Switches(requests_per_minute=40)) as served:
-        a_job = job(served, tmp_path, page_size=10)
-        report = await run(a_job)
+        assignment = assign(served, tmp_path, page_size=10)
+        report = await run(assignment)
         assert served.stats.codes[11017] > 0
-    assert differences(a_job, SMALL) == {}
+    assert differences(assignment, SMALL) == {}
     assert report.complete
 
 
 async def test_the_day_of_one_app_ends_its_slices_only(tmp_path: Path) -> None:
     """An app whose day is over leaves its slices unfinished and resumable; the next run with quota completes them."""
     async with sandbox(SMALL) as served:
-        a_job = job(served, tmp_path)
+        assignment = assign(served, tmp_path)
         other = AppName("other")
-        accounts = [replace(one, app=other) if index % 2 else one for index, one in enumerate(a_job.accounts)]
-        limited = replace(a_job, accounts=accounts, limits={APP: Limits(), other: Limits(per_day=2)})
+        accounts = [replace(one, app=other) if index % 2 else one for index, one in enumerate(assignment.accounts)]
+        limited = replace(assignment, accounts=accounts, limits={APP: Limits(), other: Limits(per_day=2)})
         report = await run(limited)
         assert report.exit_code is ExitCode.BUDGET
         assert report.requests[other] == 2
-        assert {one.id for one in accounts if one.app == APP}.isdisjoint(differences(a_job, SMALL))
-        later = await run(a_job)
+        assert {one.id for one in accounts if one.app == APP}.isdisjoint(differences(assignment, SMALL))
+        later = await run(assignment)
     assert later.complete
-    assert differences(a_job, SMALL) == {}
+    assert differences(assignment, SMALL) == {}
 
 
 async def test_a_budget_of_requests_is_kept(tmp_path: Path) -> None:
     """`--max-requests` ends the run softly with exit code 8, not one request over."""
     async with sandbox(SMALL) as served:
-        a_job = replace(job(served, tmp_path, page_size=10), max_requests=15)
-        report = await run(a_job)
+        assignment = replace(assign(served, tmp_path, page_size=10), max_requests=15)
+        report = await run(assignment)
         assert served.stats.requests == 15
         assert report.exit_code is ExitCode.BUDGET
         assert not report.complete
-        resumed = await run(replace(a_job, max_requests=None))
+        resumed = await run(replace(assignment, max_requests=None))
     assert resumed.complete
-    assert differences(a_job, SMALL) == {}
+    assert differences(assignment, SMALL) == {}
 
 
 async def test_a_budget_of_time_is_kept(tmp_path: Path) -> None:
     """`--max-duration` ends the run softly with exit code 8."""
     async with sandbox(SMALL) as served:
-        a_job = replace(job(served, tmp_path, page_size=10), limits={APP: Limits(per_minute=10)}, max_duration_s=90.0)
-        report = await run(a_job)
+        assignment = replace(
+            assign(served, tmp_path, page_size=10), limits={APP: Limits(per_minute=10)}, max_duration_s=90.0
+        )
+        report = await run(assignment)
         assert served.stats.requests <= 16
     assert report.exit_code is ExitCode.BUDGET
 
@@ -276,7 +278,7 @@ async def test_a_budget_of_time_is_kept(tmp_path: Path) -> None:
 async def test_an_api_that_is_down_fails_every_slice(tmp_path: Path) -> None:
     """When nothing answers, each slice fails with the reason after its attempts, and nothing lands."""
     async with sandbox(SMALL) as served:
-        gone = replace(job(served, tmp_path), base_url="http://127.0.0.1:9")
+        gone = replace(assign(served, tmp_path), base_url="http://127.0.0.1:9")
         report = await run(gone)
     assert report.exit_code is ExitCode.PARTIAL
     assert report.slices == {Status.FAILED: 6}
@@ -287,44 +289,44 @@ async def test_an_api_that_is_down_fails_every_slice(tmp_path: Path) -> None:
 async def test_a_slice_that_cannot_be_proven_is_short_and_kept(tmp_path: Path) -> None:
     """A tie beyond the depth that the API serves: what can be read lands, and the slice is reported short."""
     async with sandbox(TIED, Switches(max_page_size=20, max_depth=40)) as served:
-        a_job = job(served, tmp_path, page_size=20)
-        report = await run(a_job)
+        assignment = assign(served, tmp_path, page_size=20)
+        report = await run(assignment)
     short = [one for one in report.troubles if one.status is Status.SHORT]
     assert report.exit_code is ExitCode.PARTIAL
-    assert {one.account_id for one in short} == set(differences(a_job, TIED))
-    for account in a_job.accounts:
-        here = ids(landed(a_job, account.id))
+    assert {one.account_id for one in short} == set(differences(assignment, TIED))
+    for account in assignment.accounts:
+        here = ids(landed(assignment, account.id))
         assert len(here) == len(set(here))
-        assert set(here) <= set(ids(list(TIED.calls(account.id, a_job.scope.window))))
+        assert set(here) <= set(ids(list(TIED.calls(account.id, assignment.scope.window))))
     assert all("calls that the API counts" in one.reason for one in short)
 
 
 async def test_two_runs_cannot_share_a_state_directory(tmp_path: Path) -> None:
     """The second run is told who holds the lock, and exits 11."""
     async with sandbox(SMALL, Switches(latency_s=0.2)) as served:
-        a_job = job(served, tmp_path)
+        assignment = assign(served, tmp_path)
         async with anyio.create_task_group() as both:
-            both.start_soon(run, a_job)
+            both.start_soon(run, assignment)
             await anyio.sleep(0.1)
             with pytest.raises(LockedError, match=f"pid {os.getpid()}") as caught:
-                await run(a_job)
+                await run(assignment)
     assert caught.value.exit_code is ExitCode.LOCKED
 
 
 async def test_a_landing_zone_that_cannot_be_written_ends_the_run(tmp_path: Path) -> None:
     """The true cause reaches the caller, with the path, and not its echoes."""
     async with sandbox(SMALL) as served:
-        a_job = job(served, tmp_path)
-        (tmp_path / f"dt={a_job.scope.window.end}").write_text("in the way")
-        with pytest.raises(StorageError, match=f"dt={a_job.scope.window.end}") as caught:
-            await run(a_job)
+        assignment = assign(served, tmp_path)
+        (tmp_path / f"dt={assignment.scope.window.end}").write_text("in the way")
+        with pytest.raises(StorageError, match=f"dt={assignment.scope.window.end}") as caught:
+            await run(assignment)
     assert caught.value.exit_code is ExitCode.STORAGE
 
 
 async def test_the_report_is_saved(tmp_path: Path) -> None:
     """`runs/<run_id>.json` holds the report."""
     async with sandbox(SMALL) as served:
-        report = await run(job(served, tmp_path))
+        report = await run(assign(served, tmp_path))
     saved = orjson.loads((tmp_path / "runs" / f"{report.run_id}.json").read_bytes())
     assert saved["complete"] is True
     assert saved["calls"] == report.calls > 0
@@ -334,11 +336,11 @@ async def test_the_report_is_saved(tmp_path: Path) -> None:
 async def test_cancelling_leaves_whole_slices_only(tmp_path: Path) -> None:
     """A run that is cancelled anywhere leaves files that are whole; the next run completes the rest."""
     async with sandbox(SMALL, Switches(latency_s=0.3)) as served:
-        a_job = replace(job(served, tmp_path, page_size=20), in_flight=2)
+        assignment = replace(assign(served, tmp_path, page_size=20), in_flight=2)
         with anyio.move_on_after(2.0):
-            await harvest(a_job, around=surroundings())
-        for account, (here, true) in differences(a_job, SMALL).items():
+            await harvest(assignment, around=surroundings())
+        for account, (here, true) in differences(assignment, SMALL).items():
             assert here == 0, f"{account}: {here} of {true}"
-        report = await run(window_of(a_job, 7))
+        report = await run(window_of(assignment, 7))
     assert report.complete
-    assert differences(a_job, SMALL) == {}
+    assert differences(assignment, SMALL) == {}

@@ -1,6 +1,7 @@
 """The one seam to the outside: a request out, a response in. Everything above runs without a network."""
 
 import asyncio
+import os
 from types import TracebackType
 from typing import Final, Protocol, Self
 
@@ -83,8 +84,8 @@ class AiohttpTransport:
         """
         if self._session is None:
             raise RuntimeError("AiohttpTransport is used inside of `async with`")
-        url = URL(f"{self._base_url}{request.path}?{request.query}", encoded=True)
         try:
+            url = URL(f"{self._base_url}{request.path}?{request.query}", encoded=True)
             async with self._session.get(url, allow_redirects=False) as response:
                 body = await _read(response)
                 headers = {name: response.headers[name] for name in _KEPT_HEADERS if name in response.headers}
@@ -118,7 +119,9 @@ def _attempt_error(error: Exception) -> AttemptError:
         case aiohttp.ClientConnectorDNSError():
             text = "the host name cannot be resolved"
         case aiohttp.ClientConnectorError():
-            text = f"no connection ({error.os_error.strerror or type(error.os_error).__name__})"
+            # asyncio's own text holds an address in place of the reason
+            code = error.os_error.errno
+            text = f"no connection ({os.strerror(code) if code else type(error.os_error).__name__})"
         case aiohttp.ServerDisconnectedError():
             text = "the server closed the connection before it answered"
         case aiohttp.ClientPayloadError():

@@ -2,21 +2,21 @@
 
 from datetime import date
 
-from harvester.harvest.run import Job
+from harvester.harvest.assignment import Assignment
 from harvester.landing.ledger import Known, Ledger
 from harvester.model import AccountId, Window
 from harvester.plan import plan
 from harvester.report.forecast import Forecast, in_words
 
 
-def forecast(job: Job) -> str:
+def forecast(assignment: Assignment) -> str:
     """The plan in words; reads the ledger, if there is one, and asks the API nothing.
 
     Raises:
         StorageError: The ledger cannot be read.
     """
     sums = Forecast()
-    ledger = Ledger.peek(job.state_dir)
+    ledger = Ledger.peek(assignment.state_dir)
     known: dict[AccountId, dict[date, Known]] = {}
 
     def complete_days(block: Window) -> dict[AccountId, set[date]]:
@@ -25,10 +25,10 @@ def forecast(job: Job) -> str:
         return {account: {day for day, what in days.items() if what.complete} for account, days in known.items()}
 
     try:
-        for one in plan(job.accounts, job.scope, complete_days):
+        for one in plan(assignment.accounts, assignment.scope, complete_days):
             days = known.get(one.account.id, {})
-            sums.add(one, (days[day].calls if day in days else None for day in one.window), job.page_size)
+            sums.add(one, (days[day].calls if day in days else None for day in one.window), assignment.page_size)
     finally:
         if ledger:
             ledger.close()
-    return in_words(sums, {app: limits.spacing_s for app, limits in job.limits.items()})
+    return in_words(sums, {app: limits.spacing_s for app, limits in assignment.limits.items()})

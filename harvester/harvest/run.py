@@ -7,30 +7,30 @@ import secrets
 import signal
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import date, datetime
 from itertools import chain
-from pathlib import Path
 from typing import Final
 
 import anyio
 import orjson
 
-from harvester.api.client import Client, Retry, Surroundings
-from harvester.api.quota import Budget, Limits, Quota
+from harvester.api.client import Client, Surroundings
+from harvester.api.quota import Budget, Quota
 from harvester.api.tokens import Tokens
 from harvester.api.transport import AiohttpTransport, Transport
 from harvester.errors import ExitCode, HarvesterError
+from harvester.harvest.assignment import Assignment
 from harvester.harvest.queue import Queue
 from harvester.harvest.schedule import Schedule
 from harvester.landing.files import replace_whole, storage
 from harvester.landing.ledger import Ledger
 from harvester.landing.partition import Zone
 from harvester.landing.writer import Writer
-from harvester.model import BEIJING, Account, AccountId, AppName, Outcome, Slice, Status, TokenName, Window
-from harvester.plan import Scope, plan
+from harvester.model import BEIJING, Account, AccountId, AppName, Outcome, Slice, Status, Window
+from harvester.plan import plan
 from harvester.report.summary import Report, exit_code, fold, to_json, trouble
 
 log = logging.getLogger(__name__)
@@ -40,57 +40,20 @@ _ENDED_BY: Final = {ExitCode.INTERRUPTED: "interrupt (SIGINT)", ExitCode.TERMINA
 _PROGRESS_S: Final = 60.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
-    """What a run is asked to do: the config's values, as the inner rooms want them.
-
-    Attributes:
-        base_url: Scheme, host and port of the API.
-        timeout_s: For one attempt.
-        page_size: Calls asked for at a time.
-        accounts: Whose calls.
-        scope: Which days.
-        in_flight: Requests awaiting an answer, all apps together.
-        limits: Each app's quota.
-        tokens: The access tokens, never shown.
-        retry: How often, how long.
-        output_dir: The landing zone.
-        state_dir: The ledger and its lock.
-        compression: Of new files.
-        max_requests: The run's budget; `None` for any number.
-        max_duration_s: The run's time; `None` for any.
-        progress: Whether to log a line a minute.
-    """
-
-    base_url: str
-    timeout_s: float
-    page_size: int
-    accounts: Sequence[Account]
-    scope: Scope
-    in_flight: int
-    limits: Mapping[AppName, Limits]
-    tokens: Mapping[TokenName, str] = field(repr=False)
-    retry: Retry
-    output_dir: Path
-    state_dir: Path
-    compression: str
-    max_requests: int | None = None
-    max_duration_s: float | None = None
-    progress: bool = True
-
-
 def surroundings() -> Surroundings:
     """The real time and chance."""
     return Surroundings(wall=time.time, chance=random.random)
 
 
-async def harvest(job: Job, *, around: Surroundings | None = None, transport: Transport | None = None) -> Report:
-    """Runs a job to its end; the report is also under `runs/` in the landing zone.
+async def harvest(
+    assignment: Assignment, *, around: Surroundings | None = None, transport: Transport | None = None
+) -> Report:
+    """Runs a assignment to its end; the report is also under `runs/` in the landing zone.
 
     SIGINT and SIGTERM: the first stops (no slice is begun, open ones are finished), the second cancels.
 
     Args:
-        job: What to do.
+        assignment: What to do.
         around: Time and chance; the real ones by default.
         transport: What sends requests; aiohttp by default.
 
@@ -101,46 +64,48 @@ async def harvest(job: Job, *, around: Surroundings | None = None, transport: Tr
     Cancellation: what is published stays; the ledger says exactly what that is.
     """
     around = around or surroundings()
-    with Ledger.open(job.state_dir) as ledger:
-        run = _Run(job, ledger, around)
-        async with _sender(job, transport) as send:
+    with Ledger.open(assignment.state_dir) as ledger:
+        run = _Run(assignment, ledger, around)
+        async with _sender(assignment, transport) as send:
             await run.execute(send)
         return run.report
 
 
 @asynccontextmanager
-async def _sender(job: Job, transport: Transport | None) -> AsyncIterator[Transport]:
+async def _sender(assignment: Assignment, transport: Transport | None) -> AsyncIterator[Transport]:
     if transport:
         yield transport
     else:
-        async with AiohttpTransport(job.base_url, timeout_s=job.timeout_s) as real:
+        async with AiohttpTransport(assignment.base_url, timeout_s=assignment.timeout_s) as real:
             yield real
 
 
 class _Run:
     """The parts of one run while it lasts."""
 
-    def __init__(self, job: Job, ledger: Ledger, around: Surroundings) -> None:
+    def __init__(self, assignment: Assignment, ledger: Ledger, around: Surroundings) -> None:
         started = datetime.fromtimestamp(around.wall(), BEIJING)
         run_id = f"{started:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
-        self.report = Report(run_id=run_id, window=job.scope.window, accounts=len(job.accounts), started=started)
-        self._job = job
+        self.report = Report(
+            run_id=run_id, window=assignment.scope.window, accounts=len(assignment.accounts), started=started
+        )
+        self._assignment = assignment
         self._ledger = ledger
-        self._zone = Zone(job.output_dir, job.compression)
+        self._zone = Zone(assignment.output_dir, assignment.compression)
         self._around = around
-        self._tokens = Tokens(job.tokens)
+        self._tokens = Tokens(assignment.tokens)
         self._counted: defaultdict[AppName, int] = defaultdict(int)
         self._signalled: ExitCode | None = None
 
     async def execute(self, transport: Transport) -> None:
-        """Runs the job; whatever ends it, the report says so and is saved."""
-        job = self._job
+        """Runs the assignment; whatever ends it, the report says so and is saved."""
+        assignment = self._assignment
         writer = Writer(self._zone, self._ledger, self.report.run_id, self._around.wall, self._ended)
         writer.prepare()
         quotas, plans, queue = self._quotas(), self._plans(), Queue()
-        client = Client(transport, quotas, self._tokens, job.retry, self._around)
-        schedule = Schedule(client, queue, page_size=job.page_size, workers=job.in_flight)
-        log.info("run %s: %d accounts, %s", self.report.run_id, len(job.accounts), job.scope.window)
+        client = Client(transport, quotas, self._tokens, assignment.retry, self._around)
+        schedule = Schedule(client, queue, page_size=assignment.page_size, workers=assignment.in_flight)
+        log.info("run %s: %d accounts, %s", self.report.run_id, len(assignment.accounts), assignment.scope.window)
         error: HarvesterError | None = None
         try:
             async with anyio.create_task_group() as watch:
@@ -159,21 +124,21 @@ class _Run:
         self._save()
 
     def _quotas(self) -> dict[AppName, Quota]:
-        job = self._job
-        deadline = None if job.max_duration_s is None else anyio.current_time() + job.max_duration_s
-        budget = Budget(requests_left=job.max_requests, deadline=deadline)
-        in_flight = asyncio.Semaphore(job.in_flight)
+        assignment = self._assignment
+        deadline = None if assignment.max_duration_s is None else anyio.current_time() + assignment.max_duration_s
+        budget = Budget(requests_left=assignment.max_requests, deadline=deadline)
+        in_flight = asyncio.Semaphore(assignment.in_flight)
         now = self._around.wall()
         return {
             app: Quota(app, limits, budget=budget, in_flight=in_flight, used_today=self._ledger.usage(app, now))
-            for app, limits in job.limits.items()
+            for app, limits in assignment.limits.items()
         }
 
     def _plans(self) -> dict[AppName, Iterator[Slice]]:
         by_app: defaultdict[AppName, list[Account]] = defaultdict(list)
-        for account in self._job.accounts:
+        for account in self._assignment.accounts:
             by_app[account.app].append(account)
-        return {app: plan(accounts, self._job.scope, self._complete_days) for app, accounts in by_app.items()}
+        return {app: plan(accounts, self._assignment.scope, self._complete_days) for app, accounts in by_app.items()}
 
     def _complete_days(self, window: Window) -> Mapping[AccountId, set[date]]:
         known = self._ledger.known(window)
@@ -199,7 +164,7 @@ class _Run:
         while True:
             await anyio.sleep(_PROGRESS_S)
             self._count_usage(quotas)
-            if self._job.progress:
+            if self._assignment.progress:
                 slices, sent = sum(self.report.slices.values()), sum(quota.sent for quota in quotas.values())
                 log.info("%d slices ended, %d calls landed, %d requests sent", slices, self.report.calls, sent)
 
@@ -212,7 +177,7 @@ class _Run:
     def _finish(self, left: Iterable[Slice], opened: Iterable[Slice], error: HarvesterError | None) -> None:
         """Closes the report: what was not begun, what was abandoned, and what the shell is told."""
         abandoned = [trouble(one, Status.UNFINISHED, "abandoned while it was open") for one in opened]
-        needed = {account.token for account in self._job.accounts}
+        needed = {account.token for account in self._assignment.accounts}
         report = replace(
             self.report,
             ended=datetime.fromtimestamp(self._around.wall(), BEIJING),
@@ -228,7 +193,7 @@ class _Run:
         self.report = replace(report, exit_code=code)
 
     def _save(self) -> None:
-        path = self._job.output_dir / "runs" / f"{self.report.run_id}.json"
+        path = self._assignment.output_dir / "runs" / f"{self.report.run_id}.json"
         with storage(path, "write"):
             replace_whole(path, [as_json(self.report)], scratch=self._zone.scratch)
 

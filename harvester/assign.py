@@ -1,4 +1,4 @@
-"""Settings and command-line options → the job that a run does."""
+"""Settings and command-line options → the assignment that a run does."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from harvester.api.client import Retry
 from harvester.api.quota import Limits
 from harvester.config import DayExpr, Settings
 from harvester.errors import ConfigError, Problem
-from harvester.harvest.run import Job
+from harvester.harvest.assignment import Assignment
 from harvester.model import Account, AppName, TokenName
 from harvester.plan import Scope
 
@@ -36,8 +36,8 @@ class Options:
     progress: bool = True
 
 
-def job_of(settings: Settings, options: Options, today: date) -> Job:
-    """The job.
+def assignment_of(settings: Settings, options: Options, today: date) -> Assignment:
+    """The assignment.
 
     Args:
         settings: The config.
@@ -48,7 +48,7 @@ def job_of(settings: Settings, options: Options, today: date) -> Job:
         ConfigError: An account that the config does not know, or an impossible window.
     """
     window = settings.window.between(options.start, options.end).on(today)
-    return Job(
+    return Assignment(
         base_url=settings.api.base_url,
         timeout_s=settings.api.timeout_s,
         page_size=settings.api.page_size,

@@ -1,0 +1,49 @@
+"""What a run is asked to do."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from harvester.api.client import Retry
+from harvester.api.quota import Limits
+from harvester.model import Account, AppName, TokenName
+from harvester.plan import Scope
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assignment:
+    """The config's values and the command line's, as the inner rooms want them.
+
+    Attributes:
+        base_url: Scheme, host and port of the API.
+        timeout_s: For one attempt.
+        page_size: Calls asked for at a time.
+        accounts: Whose calls.
+        scope: Which days.
+        in_flight: Requests awaiting an answer, all apps together.
+        limits: Each app's quota.
+        tokens: The access tokens, never shown.
+        retry: How often, how long.
+        output_dir: The landing zone.
+        state_dir: The ledger and its lock.
+        compression: Of new files.
+        max_requests: The run's budget; `None` for any number.
+        max_duration_s: The run's time; `None` for any.
+        progress: Whether to log a line a minute.
+    """
+
+    base_url: str
+    timeout_s: float
+    page_size: int
+    accounts: Sequence[Account]
+    scope: Scope
+    in_flight: int
+    limits: Mapping[AppName, Limits]
+    tokens: Mapping[TokenName, str] = field(repr=False)
+    retry: Retry
+    output_dir: Path
+    state_dir: Path
+    compression: str
+    max_requests: int | None = None
+    max_duration_s: float | None = None
+    progress: bool = True

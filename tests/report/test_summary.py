@@ -1,0 +1,252 @@
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import date, datetime, timedelta
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harvester.errors import ExitCode
+from harvester.model import BEIJING, Account, AccountId, AppName, Outcome, Slice, Status, TokenName, Window
+from harvester.report.summary import Report, Trouble, exit_code, fold, in_words, to_json, trouble
+
+STARTED = datetime(2024, 3, 5, 1, 30, tzinfo=BEIJING)
+WINDOW = Window(date(2024, 2, 27), date(2024, 3, 4))
+NEW = Report(run_id="20240305T013000-abc123", window=WINDOW, accounts=300, started=STARTED)
+SCREEN_LINES = 40
+
+
+def slice_of(number: int) -> Slice:
+    """An account's window."""
+    account = Account(id=AccountId(number), token=TokenName("agency-a"), app=AppName("main"), name=f"name {number}")
+    return Slice(account, WINDOW)
+
+
+def ended(*outcomes: Outcome, report: Report = NEW) -> Report:
+    """The report of a run that ended with these outcomes."""
+    for outcome in outcomes:
+        report = fold(report, outcome)
+    return replace(report, ended=STARTED + timedelta(hours=1, minutes=2, seconds=3))
+
+
+def outcome(number: int, status: Status = Status.COMPLETE, reason: str | None = None, **counts: int) -> Outcome:
+    """What became of an account's slice."""
+    return Outcome(slice=slice_of(number), status=status, reason=reason, **counts)  # type: ignore[arg-type]
+
+
+counts = st.fixed_dictionaries(
+    {name: st.integers(0, 1000) for name in ("landed", "new", "changed", "missing", "quarantined")}
+)
+outcomes = st.builds(
+    lambda number, status, numbers: outcome(number, status, None if status is Status.COMPLETE else "why", **numbers),
+    st.integers(1, 9),
+    st.sampled_from(Status),
+    counts,
+)
+
+
+@given(st.lists(outcomes).flatmap(lambda some: st.tuples(st.just(some), st.permutations(some))))
+def test_order_does_not_matter(both: tuple[list[Outcome], list[Outcome]]) -> None:
+    """In whatever order slices end, the sums are the same, and every slice that is not complete is there."""
+    some, others = both
+    report, other = ended(*some), ended(*others)
+    assert replace(report, troubles=()) == replace(other, troubles=())
+    assert sorted(map(repr, report.troubles)) == sorted(map(repr, other.troubles))
+    assert report.calls == sum(one.landed for one in some)
+    assert (report.new, report.changed) == (sum(one.new for one in some), sum(one.changed for one in some))
+    assert report.missing == sum(one.missing for one in some)
+    assert report.quarantined == sum(one.quarantined for one in some)
+    assert sum(report.slices.values()) == len(some)
+    assert len(report.troubles) == sum(one.status is not Status.COMPLETE for one in some)
+    assert report.complete == all(one.status is Status.COMPLETE for one in some)
+
+
+def test_fold_leaves_the_old_report_alone() -> None:
+    """A report is a value: one more slice makes a new one."""
+    fold(NEW, outcome(1))
+    assert NEW.slices == {}
+
+
+def test_trouble() -> None:
+    """A slice that is not complete is named by account, days, status and reason, though there may be none."""
+    report = ended(outcome(7, Status.SHORT, None))
+    assert report.troubles == (
+        Trouble(
+            account_id=7,
+            account_name="name 7",
+            window="2024-02-27..2024-03-04",
+            status=Status.SHORT,
+            reason="no reason is known",
+        ),
+    )
+
+
+SIGINT, SIGTERM = ExitCode.INTERRUPTED, ExitCode.TERMINATED
+
+
+@pytest.mark.parametrize(
+    ("statuses", "more", "signalled", "code"),
+    [
+        ("", {}, None, ExitCode.COMPLETE),
+        ("complete", {}, None, ExitCode.COMPLETE),
+        ("complete", {}, SIGINT, ExitCode.COMPLETE),  # the signal came when all was done
+        ("complete", {"no_token_works": True}, None, ExitCode.COMPLETE),
+        ("complete short", {}, None, ExitCode.PARTIAL),
+        ("complete failed", {}, None, ExitCode.PARTIAL),
+        ("complete skipped", {}, None, ExitCode.PARTIAL),
+        ("unfinished", {}, None, ExitCode.BUDGET),
+        ("complete", {"not_begun": 1}, None, ExitCode.BUDGET),
+        ("complete unfinished", {"not_begun": 1}, None, ExitCode.BUDGET),
+        ("unfinished failed", {"not_begun": 1}, None, ExitCode.PARTIAL),  # failing needs a person, the budget does not
+        ("complete failed", {"no_token_works": True}, None, ExitCode.NO_TOKEN),
+        ("unfinished", {"no_token_works": True, "not_begun": 1}, None, ExitCode.NO_TOKEN),
+        ("complete", {"not_begun": 1}, SIGINT, ExitCode.INTERRUPTED),
+        ("unfinished", {}, SIGTERM, ExitCode.TERMINATED),
+        ("failed", {"no_token_works": True}, SIGTERM, ExitCode.TERMINATED),
+    ],
+)
+def test_exit_code(statuses: str, more: Mapping[str, Any], signalled: ExitCode | None, code: ExitCode) -> None:
+    """What the shell is told is what needs a person first."""
+    report = ended(*(outcome(1, Status(status), "why") for status in statuses.split()))
+    assert exit_code(replace(report, **more), signalled) is code
+
+
+def test_exit_codes_are_the_contract_s() -> None:
+    """People script against these numbers."""
+    assert {code.name: int(code) for code in ExitCode} == {
+        "COMPLETE": 0, "BUG": 1, "USAGE": 2, "PARTIAL": 3, "STORAGE": 4, "NO_TOKEN": 5, "BUDGET": 8, "LOCKED": 11,
+        "INTERRUPTED": 130, "TERMINATED": 143,
+    }  # fmt: skip
+
+
+FULL = replace(
+    ended(outcome(1, landed=5, new=4, changed=1), outcome(2, Status.SHORT, "1 of 2", quarantined=1, missing=3)),
+    requests={AppName("main"): 12},
+    failed_attempts=2,
+    dead_tokens={TokenName("agency-b"): "token agency-b is expired"},
+    not_begun=1,
+    ended_by="interrupt (SIGINT)",
+    exit_code=ExitCode.INTERRUPTED,
+)
+
+
+def test_json() -> None:
+    """The report's file holds everything under names that stay, as plain JSON."""
+    assert orjson.loads(orjson.dumps(to_json(FULL))) == {
+        "run_id": "20240305T013000-abc123",
+        "window": {"start": "2024-02-27", "end": "2024-03-04"},
+        "accounts": 300,
+        "started": "2024-03-05T01:30:00+08:00",
+        "ended": "2024-03-05T02:32:03+08:00",
+        "slices": {"complete": 1, "short": 1, "failed": 0, "skipped": 0, "unfinished": 0},
+        "not_begun": 1,
+        "calls": 5,
+        "new": 4,
+        "changed": 1,
+        "missing": 3,
+        "quarantined": 1,
+        "requests": {"main": 12},
+        "failed_attempts": 2,
+        "dead_tokens": {"agency-b": "token agency-b is expired"},
+        "no_token_works": False,
+        "troubles": [
+            {
+                "account_id": 2,
+                "account_name": "name 2",
+                "window": "2024-02-27..2024-03-04",
+                "status": "short",
+                "reason": "1 of 2",
+            }
+        ],
+        "ended_by": "interrupt (SIGINT)",
+        "exit_code": 130,
+        "complete": False,
+    }
+
+
+@given(st.lists(outcomes))
+def test_json_of_any_report(some: list[Outcome]) -> None:
+    """Every report is JSON, with every status counted."""
+    values = orjson.loads(orjson.dumps(to_json(ended(*some))))
+    assert sum(values["slices"].values()) == len(some)
+    assert values["slices"].keys() == set(Status)
+    assert values.keys() == to_json(FULL).keys()
+
+
+def test_words_of_a_complete_run() -> None:
+    """The first line says that all is complete, the next ones how much it was."""
+    report = replace(ended(outcome(1, landed=12345, new=12000, changed=7)), requests={AppName("main"): 1000})
+    assert in_words(report).splitlines() == [
+        "COMPLETE  2024-02-27..2024-03-04: every call that the API counts is in the files",
+        "  accounts 300 · slices 1 of 1 · calls 12,345 (12,000 new, 7 changed)",
+        "  requests 1,000 (0 failed) · took 1:02:03 · run 20240305T013000-abc123",
+    ]
+
+
+def test_words_of_a_run_without_work() -> None:
+    """A run that had nothing to do says so."""
+    assert in_words(ended()).startswith("COMPLETE  2024-02-27..2024-03-04: nothing was due\n")
+
+
+@pytest.mark.parametrize("status", [status for status in Status if status is not Status.COMPLETE])
+def test_words_of_a_run_that_is_not_complete(status: Status) -> None:
+    """The first line says that it is not complete and how much is lacking; then comes what, and why."""
+    text = in_words(replace(ended(outcome(1), outcome(2, status, "the reason")), not_begun=3))
+    assert text.startswith("NOT COMPLETE  2024-02-27..2024-03-04: 4 of 5 slices are missing or short\n")
+    assert f"  {status} (1): the reason\n      2 2024-02-27..2024-03-04\n" in text
+    assert "3 slices were not begun; the next run begins with them" in text
+
+
+def test_words_of_an_abandoned_run() -> None:
+    """Slices that were open when a run was cancelled are counted among those that are lacking."""
+    abandoned = trouble(slice_of(2), Status.UNFINISHED, "abandoned while it was open")
+    report = replace(ended(outcome(1)), troubles=(abandoned,), ended_by="interrupt (SIGINT)")
+    text = in_words(report)
+    assert text.startswith("NOT COMPLETE  2024-02-27..2024-03-04: 1 of 2 slices are missing or short\n")
+    assert "slices 1 of 2" in text
+    assert "ended by: interrupt (SIGINT)" in text
+
+
+def test_words_name_what_else_a_person_should_know() -> None:
+    """Kept calls, quarantined records and dead tokens have a line each."""
+    text = in_words(FULL)
+    assert "  3 calls that had landed before were not returned any more; they are kept" in text
+    assert "  1 records cannot be placed; they are in quarantine/, each with its reason" in text
+    assert "  token agency-b is expired" in text
+
+
+def test_grouping_by_cause() -> None:
+    """Slices that failed for the same reason share a line, the most common cause first, a few accounts by name."""
+    rare, common = [outcome(1, Status.FAILED, "rare")], [outcome(n, Status.FAILED, "common") for n in range(2, 1002)]
+    other = [outcome(n, Status.SHORT, "common") for n in range(2000, 2002)]
+    lines = in_words(ended(*rare, *common, *other)).splitlines()[3:]
+    days = "2024-02-27..2024-03-04"
+    assert lines == [
+        "  failed (1,000): common",
+        f"      2 {days}, 3 {days}, 4 {days} and 997 more",
+        "  short (2): common",
+        f"      2000 {days}, 2001 {days}",
+        "  failed (1): rare",
+        f"      1 {days}",
+    ]
+
+
+def test_hundreds_of_accounts_fit_a_screen() -> None:
+    """Though 500 accounts fail for 500 reasons under 200 dead tokens, the summary fits and says what it leaves out."""
+    report = ended(*(outcome(number, Status.FAILED, f"reason {number}") for number in range(500)))
+    dead = {TokenName(f"t{number}"): f"token t{number} is expired" for number in range(200)}
+    lines = in_words(replace(report, dead_tokens=dead)).splitlines()
+    assert len(lines) <= SCREEN_LINES
+    assert "  … and 488 further causes: see the run's report" in lines
+    assert "  … and 192 further dead tokens: see the run's report" in lines
+
+
+@given(st.lists(outcomes), st.integers(0, 3))
+def test_words_of_any_report(some: list[Outcome], not_begun: int) -> None:
+    """Every report says in its first word whether all is complete."""
+    report = replace(ended(*some), not_begun=not_begun)
+    first = in_words(report).splitlines()[0]
+    assert first.startswith("COMPLETE  " if report.complete else "NOT COMPLETE  ")
+    assert in_words(replace(report, ended=None))

@@ -1,0 +1,265 @@
+"""The program as a shell sees it: what it prints, where, and its exit codes."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import orjson
+import pytest
+
+from harvester.landing.files import read_lines
+from harvester.sandbox.switches import ACCESS
+
+HARVESTER = (sys.executable, "-W", "error", "-m", "harvester")
+
+
+def harvester(*arguments: str | Path, cwd: Path | None = None, **env: str) -> subprocess.CompletedProcess[str]:
+    """Runs the program to its end, with warnings as errors."""
+    return subprocess.run(
+        [*HARVESTER, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+        env=os.environ | env,
+        check=False,
+        timeout=120,
+    )
+
+
+@dataclass(frozen=True)
+class Served:
+    """A sandbox in a process of its own, and a config for it."""
+
+    base_url: str
+    config: Path
+
+    @property
+    def landing(self) -> Path:
+        """Where a run of the config lands."""
+        return self.config.parent / "landing"
+
+    def wait_for_requests(self, number: int) -> None:
+        """Asks the sandbox until it has seen this many requests of the API."""
+        seen = 0
+        while seen < number:
+            with urllib.request.urlopen(f"{self.base_url}/sandbox/stats", timeout=30) as answer:
+                seen = orjson.loads(answer.read())["requests"]
+
+    def edit(self, old: str, new: str) -> None:
+        """Changes the config's text."""
+        text = self.config.read_text()
+        assert old in text
+        self.config.write_text(text.replace(old, new))
+
+
+@contextmanager
+def sandbox(folder: Path, *options: str) -> Iterator[Served]:
+    """Serves for as long as the block lasts."""
+    config = folder / "nightly.toml"
+    command = [*HARVESTER, "sandbox", "--port", "0", "--accounts", "4", "--calls-per-day", "20"]
+    with subprocess.Popen(
+        [*command, "--write-config", str(config), *options], stdout=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            assert process.stdout
+            first, last = process.stdout.readline(), process.stdout.readline()
+            assert last.startswith("Now run:")
+            yield Served(first.removeprefix("Serving ").strip(), config)
+        finally:
+            process.terminate()
+            assert process.wait(30) == 0
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[Served]:
+    """A well-behaved sandbox."""
+    with sandbox(tmp_path) as a_sandbox:
+        yield a_sandbox
+
+
+def test_the_nightly_run_is_complete(served: Served, tmp_path: Path) -> None:
+    """`harvester run CONFIG` exits 0, says COMPLETE first, and leaves partitions and a report."""
+    summary = tmp_path / "summary.json"
+    done = harvester("run", served.config, "--summary", summary)
+    assert (done.returncode, len(done.stderr.splitlines())) == (0, 1)
+    assert done.stdout.startswith("COMPLETE")
+    report = orjson.loads(summary.read_bytes())
+    assert report["complete"] is True
+    lines = [line for path in served.landing.glob("dt=*/*/calls.ndjson.zst") for line in read_lines(path)]
+    assert len(lines) == report["calls"] > 0
+    assert (served.landing / "runs" / f"{report['run_id']}.json").read_bytes() == summary.read_bytes()
+
+
+def test_plan_and_dry_run_ask_nothing(served: Served) -> None:
+    """`plan` and `run --dry-run` say the same and leave no trace, before and after a run."""
+    before = harvester("plan", served.config)
+    assert before.returncode == 0
+    assert before.stdout.startswith("4 slices: 4 accounts, 28 days of accounts")
+    assert harvester("run", served.config, "--dry-run").stdout == before.stdout
+    assert not served.landing.exists()
+    harvester("run", served.config)
+    after = harvester("plan", served.config, "--start", "today-20")
+    assert "never read before" in after.stdout
+    assert "no quota is configured" in after.stdout
+
+
+def test_window_and_accounts_are_chosen_on_the_command_line(served: Served) -> None:
+    """`--start`, `--end` and `--account` narrow the run."""
+    account = int(served.config.with_suffix(".accounts.csv").read_text().splitlines()[1])
+    done = harvester("run", served.config, "--account", str(account), "--start", "today-3", "--end", "today-2")
+    assert done.returncode == 0
+    assert "accounts 1 · slices 1 of 1" in done.stdout
+    assert len(list(served.landing.glob("dt=*"))) == 2
+    assert {path.name for path in served.landing.glob("dt=*/*")} == {f"account_id={account}"}
+    unknown = harvester("run", served.config, "--account", "5")
+    assert (unknown.returncode, unknown.stdout) == (2, "")
+    assert "--account 5: no enabled account of this id" in unknown.stderr
+
+
+def test_quiet_is_silent(served: Served) -> None:
+    """`--quiet` prints nothing when nothing is wrong."""
+    done = harvester("run", served.config, "--quiet")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_a_partial_run_names_what_is_missing(tmp_path: Path) -> None:
+    """Exit code 3: the first line says so, and each cause is named with its accounts."""
+    with sandbox(tmp_path, "--account-code", "20000562=12201") as served:
+        done = harvester("run", served.config)
+    assert done.returncode == 3
+    assert done.stdout.startswith("NOT COMPLETE")
+    assert "code 12201, the token may not read this account" in done.stdout
+    assert "20000562" in done.stdout
+
+
+def test_no_token_works(served: Served) -> None:
+    """Exit code 5, and the token is named, not shown."""
+    served.edit(ACCESS, "a-token-that-nobody-must-see")
+    done = harvester("run", served.config)
+    assert done.returncode == 5
+    assert "token sandbox" in done.stdout
+    assert "nobody-must-see" not in done.stdout + done.stderr
+
+
+def test_budgets_end_a_run_softly(served: Served) -> None:
+    """Exit code 8 when the requests are used up; the next run goes on."""
+    served.edit("page_size = 100", "page_size = 5")
+    done = harvester("run", served.config, "--max-requests", "3")
+    assert done.returncode == 8
+    assert "--max-requests" in done.stdout
+    assert harvester("run", served.config, "--max-duration", "1h").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("run", "no-such.toml"), "no-such.toml"),
+        (("run",), "Missing argument"),
+        (("run", "nightly.toml", "--max-duration", "4"), "unit"),
+        (("run", "nightly.toml", "--start", "tomorrow"), "today"),
+        (("run", "nightly.toml", "--max-requests", "0"), "x>=1"),
+        (("run", "nightly.toml", "--start", "today", "--end", "yesterday"), "before it starts"),
+        (("sandbox", "--order", "sideways"), "sideways"),
+        (("dance",), "dance"),
+    ],
+)
+def test_usage_errors_exit_2(arguments: tuple[str, ...], says: str, tmp_path: Path) -> None:
+    """Whatever is wrong with a command line or a config is said on stderr, with exit code 2."""
+    config = '[apps.main]\nclient_id = "1"\n[tokens.a]\naccess_token = "x"\n[accounts]\nids = [5]\n'
+    (tmp_path / "nightly.toml").write_text(config)
+    done = harvester(*arguments, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert says in done.stderr
+
+
+def test_a_storage_error_exits_4(served: Served) -> None:
+    """A landing zone that cannot be made: the path and what to do, no traceback."""
+    served.landing.write_text("a file in the way")
+    done = harvester("run", served.config)
+    assert (done.returncode, done.stdout) == (4, "")
+    assert str(served.landing) in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_signals_stop_then_cancel(number: signal.Signals, code: int, tmp_path: Path) -> None:
+    """The first signal begins no slice, the second abandons the open ones; the run is resumable either way."""
+    with sandbox(tmp_path, "--latency", "30s") as served:
+        with subprocess.Popen(
+            [*HARVESTER, "run", str(served.config)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        ) as process:
+            assert process.stdout
+            assert process.stderr
+            assert "4 accounts" in process.stderr.readline()
+            served.wait_for_requests(1)
+            process.send_signal(number)
+            assert "are being finished" in process.stderr.readline()
+            process.send_signal(number)
+            out = process.stdout.read()
+        assert process.returncode == code
+    assert out.startswith("NOT COMPLETE")
+    assert "abandoned while it was open" in out
+    assert not list(served.landing.glob("dt=*"))
+
+
+def test_killed_and_run_again(tmp_path: Path) -> None:
+    """After SIGKILL in the middle the next run needs nobody's help and completes everything."""
+    with sandbox(tmp_path, "--latency", "60ms") as served:
+        served.edit("page_size = 100", "page_size = 10")
+        for requests in (3, 30, 60, 90):
+            with subprocess.Popen([*HARVESTER, "run", str(served.config), "--quiet"]) as process:
+                served.wait_for_requests(requests)
+                process.kill()
+            for path in served.landing.glob("dt=*/*/*"):
+                assert path.name == "calls.ndjson.zst"
+                assert all(orjson.loads(line)["call_id"] for line in read_lines(path))
+        done = harvester("run", served.config)
+    assert done.returncode == 0
+    assert not list((served.landing / ".harvester" / "unfinished").iterdir())
+
+
+def test_json_logs_are_one_object_a_line(tmp_path: Path) -> None:
+    """`--log-format json` writes every log line as an object."""
+    with sandbox(tmp_path, "--fault", "unavailable=0.3") as served:
+        served.edit("page_size = 100", "page_size = 5")
+        served.edit("[window]", '[retry]\nmax_backoff = "5ms"\nattempts = 20\n[window]')
+        done = harvester("run", served.config, "--log-format", "json")
+    lines = [orjson.loads(line) for line in done.stderr.splitlines()]
+    assert lines
+    assert all(set(line) == {"at", "level", "logger", "message"} for line in lines)
+    assert any("HTTP 503" in line["message"] for line in lines)
+
+
+def test_the_demo_proves_itself(tmp_path: Path) -> None:
+    """`harvester demo` ends complete, checked against the sandbox, with the landing zone under ./demo/; twice."""
+    for _ in range(2):
+        done = harvester("demo", cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        assert re.search(r"^Checked: all [\d,]+ calls are there", done.stdout, re.MULTILINE)
+    assert list((tmp_path / "demo" / "landing").glob("dt=*/account_id=*/calls.ndjson.zst"))
+
+
+def test_config_commands(served: Served) -> None:
+    """`config schema` is a JSON Schema; `config explain` shows every setting and no secret."""
+    schema = orjson.loads(harvester("config", "schema").stdout)
+    assert schema["$schema"].endswith("2020-12/schema")
+    explained = harvester("config", "explain", served.config)
+    assert explained.returncode == 0
+    assert "***" in explained.stdout
+    assert ACCESS not in explained.stdout
+
+
+def test_version_and_help() -> None:
+    """`--version` and `--help` answer; every command has a help text of its own."""
+    assert re.fullmatch(r"harvester, version \d+\.\d+\.\d+\n", harvester("--version").stdout)
+    for command in ("run", "plan", "demo", "sandbox", "config", "config schema", "config explain"):
+        shown = harvester(*command.split(), "--help")
+        assert shown.returncode == 0
+        assert len(shown.stdout.splitlines()) > 4
