@@ -45,7 +45,8 @@ FORBIDDEN = {
 }
 """Rooms that must not know each other though their floors would allow it: (room, what it must not import)."""
 PURE = (
-    "model", "errors", "record", "plan", "api.codes", "api.protocol", "harvest.desk", "harvest.span", "harvest.mend", "harvest.walk",
+    "model", "errors", "record", "plan", "api.codes", "api.protocol", "harvest.desk", "harvest.span",
+    "harvest.mend", "harvest.walk",
     "landing.encode", "report.summary", "report.forecast",
 )  # fmt: skip
 EFFECTS = {

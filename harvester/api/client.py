@@ -10,7 +10,7 @@ import anyio
 
 from harvester.api.codes import Fault, Verdict, judge
 from harvester.api.protocol import read_page, request_calls
-from harvester.api.quota import Quota
+from harvester.api.quota import NEXT_PAUSE_S, Quota
 from harvester.api.tokens import Tokens
 from harvester.api.transport import Transport
 from harvester.errors import AccountFault, AttemptError, QuotaSpent, SliceFault, TokenFault
@@ -19,6 +19,8 @@ from harvester.model import Account, AppName, Page, Query, Refusal
 log = logging.getLogger(__name__)
 
 _BASE_BACKOFF_S = 0.5
+_WORTH_TELLING = 3
+"""Attempts that failed before a person is told: the first few are daily bread."""
 _MAX_WAITS = 12
 """A call is held back by its app's limits at most this often: an hour of five-minute pauses."""
 _TOKEN_IS_DEAD = frozenset({Verdict.STOP_TOKEN, Verdict.RENEW_TOKEN, Verdict.REREAD_TOKEN})
@@ -105,7 +107,7 @@ class Client:
             if isinstance(answer, Page):
                 return answer
             verdict = judge(answer)
-            refusal = _refusal(verdict, query)
+            refusal = _refusal(verdict, answer, query)
             if refusal:
                 return refusal
             self.attempts_failed += 1
@@ -131,16 +133,18 @@ class Client:
             return permit_at, answer
 
     async def _send(self, account: Account, query: Query) -> Page | Fault:
+        token = self._tokens.access(account.token)
         request = request_calls(
             query,
-            access_token=self._tokens.access(account.token),
+            access_token=token,
             nonce=self._around.nonce(),
             timestamp=int(self._around.wall() + self._skew_s),
         )
         try:
-            return read_page(await self._transport.send(request))
+            answer = read_page(await self._transport.send(request))
         except AttemptError as error:
             return Fault(text=str(error))
+        return answer.without(token) if isinstance(answer, Fault) else answer
 
     def _held_back(self, account: Account, verdict: Verdict, fault: Fault, permit_at: float) -> bool:
         """Whether the whole app has to wait; its next permit will see to it."""
@@ -151,7 +155,8 @@ class Client:
             case Verdict.PAUSE_APP:
                 quota.minute_limit_hit(permit_at, str(fault))
             case Verdict.SLOW_APP:
-                quota.pause(fault.retry_after_s or self._retry.max_backoff_s / 2, str(fault))
+                wait_s = fault.retry_after_s or self._retry.max_backoff_s / 2
+                quota.pause(min(wait_s, NEXT_PAUSE_S), str(fault))
             case _:
                 return False
         return True
@@ -185,18 +190,19 @@ class Client:
         wait_s = self._retry.backoff_s(attempt, self._around.chance())
         if fault.retry_after_s is not None:
             wait_s = max(wait_s, min(fault.retry_after_s, self._retry.max_backoff_s))
-        log.info("attempt %d of %d failed, again in %.1f s: %s", attempt, self._retry.attempts, wait_s, fault)
+        level = logging.INFO if attempt >= _WORTH_TELLING else logging.DEBUG
+        log.log(level, "attempt %d of %d failed, again in %.1f s: %s", attempt, self._retry.attempts, wait_s, fault)
         await anyio.sleep(wait_s)
 
 
-def _refusal(verdict: Verdict, query: Query) -> Refusal | None:
+def _refusal(verdict: Verdict, fault: Fault, query: Query) -> Refusal | None:
     """Whether the API refuses this kind of page, rather than this call."""
     match verdict:
         case Verdict.SMALLER_PAGE:
             return Refusal.PAGE_SIZE
         case Verdict.LESS_DEEP:
             return Refusal.DEPTH
-        case Verdict.FAIL_SLICE if query.exploratory:
+        case Verdict.FAIL_SLICE if query.exploratory and fault.code is not None:
             return Refusal.OTHER
         case _:
             return None

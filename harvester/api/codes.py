@@ -4,10 +4,10 @@ Codes, meanings and advice: the return-code pages of the official v3.0 documenta
 they are silent, the cautious choice. A code that is not in the table is judged by its `code_type`.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 
 class Verdict(Enum):
@@ -57,6 +57,11 @@ class Fault:
     trace_id: str | None = None
     retry_after_s: float | None = None
     date: float | None = None
+
+    def without(self, secret: str) -> Self:
+        """The fault, with a secret that the server echoed struck out."""
+        trace_id = None if self.trace_id is None else self.trace_id.replace(secret, "***")
+        return replace(self, text=self.text.replace(secret, "***"), trace_id=trace_id)
 
     def __str__(self) -> str:
         trace = f" (trace {self.trace_id})" if self.trace_id else ""

@@ -189,7 +189,10 @@ def cleaned(text: object) -> str:
 
 
 def _label(text: object) -> str | None:
-    return text if isinstance(text, str) and re.fullmatch(r"[A-Za-z0-9_.:\-]{1,80}", text) else None
+    """A trace id as it may be shown; never what could be a phone number."""
+    if not isinstance(text, str) or not re.fullmatch(r"[A-Za-z0-9_.:\-]{1,80}", text):
+        return None
+    return None if re.fullmatch(r"[\d-]{7,14}", text) else text
 
 
 def _seconds(header: str | None) -> float | None:

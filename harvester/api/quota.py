@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import anyio
+from aiolimiter import AsyncLimiter
 
 from harvester.errors import QuotaSpent
 from harvester.model import AppName
@@ -23,6 +24,8 @@ HEADROOM = 0.99
 """The share of a quota that is used."""
 _LATE_S = 0.005
 """Timers fire late, by a millisecond or so. So much the next permit makes up for: half of the headroom in a second."""
+_ROUNDING_S = 1e-6
+"""What the sums of floating-point seconds may be off."""
 FIRST_PAUSE_S, NEXT_PAUSE_S = 60.0, 300.0
 """After code 11017: messages say a minute, documents say five."""
 _STRIKES_FORGOTTEN_S = 900.0
@@ -50,6 +53,14 @@ class Limits:
             60 / self.per_minute / HEADROOM if self.per_minute else 0.0,
         )
         return max(spacings)
+
+    def limiter(self) -> AsyncLimiter | None:
+        """A bucket that leaks one permit each `spacing_s` and holds hardly more; `None` when nothing is limited.
+
+        A bucket's size is its burst: one of `per_minute` would let twice the quota through in a minute.
+        """
+        spacing, more = self.spacing_s, _LATE_S + _ROUNDING_S
+        return AsyncLimiter(1 + more / spacing, spacing + more) if spacing else None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -106,6 +117,7 @@ class Quota:
         self._limits = limits
         self._budget = budget
         self._in_flight = in_flight
+        self._limiter = limits.limiter()
         self._turn = asyncio.Lock()
         self._used_before = used_today
         self._next_at = self._paused_until = self._barred_until = float("-inf")
@@ -126,6 +138,8 @@ class Quota:
         """
         async with self._turn:
             at = await self._wait()
+            if self._limiter:
+                await self._limiter.acquire()  # at once: its time has come; this is what guarantees the quota
             self._next_at = max(self._next_at, at - _LATE_S) + self._limits.spacing_s
             self._budget.take()
             self.sent += 1

@@ -20,8 +20,8 @@ SUFFIXES: Final = {"zstd": ".zst", "gzip": ".gz", "none": ""}
 _ZSTD_LEVEL: Final = 1
 _GZIP_LEVEL: Final = 1
 _BUFFER_BYTES: Final = 2**18
-_BLOCK_BYTES: Final = 2**16
-"""Of compressed bytes: what comes out of one block is a few MiB at most."""
+_BLOCK_BYTES: Final = 2**9
+"""Of compressed bytes, read at a time: little, for all runs of a huge day are read at once, and each may grow."""
 _numbers = count(1)
 
 

@@ -53,12 +53,15 @@ _MESSAGES: Final[Mapping[int, tuple[str, str]]] = {
 _UNKNOWN: Final = ("We are unable to process your request.", "暂时无法处理您的请求")
 _SYSTEM: Final = frozenset({10000, 10001, 51001, 60000, 60007, 62000, 1000000, 1000002, *range(30000, 30100)})
 """Codes of the kind `SysException`: the API is busy, not the caller wrong (documented for 300xx)."""
+_PLACES: Final = 2
+"""The most values that a text has places for."""
 
 
 def messages(code: int, values: Sequence[object]) -> tuple[str, str]:
     """`message` and `message_cn` of a code, with the values that its text has places for."""
     message, message_cn = _MESSAGES.get(code, _UNKNOWN)
-    return message.format(*values), message_cn.format(*values)
+    filled = (*values, *("…" for _ in range(_PLACES - len(values))))
+    return message.format(*filled), message_cn.format(*filled)
 
 
 def code_type(code: int) -> Literal["SysException", "BusinessException"]:

@@ -1,5 +1,6 @@
 import asyncio
 import gzip
+import ssl
 import tracemalloc
 import zlib
 from collections.abc import Awaitable, Callable
@@ -8,10 +9,13 @@ from functools import partial
 import aiohttp
 import anyio
 import pytest
+from aiohttp.client_reqrep import ConnectionKey
+from multidict import CIMultiDict, CIMultiDictProxy
+from yarl import URL
 
 from harvester.api.codes import Fault, Verdict, judge
 from harvester.api.protocol import Response, read_page
-from harvester.api.transport import MAX_BODY_BYTES, AiohttpTransport
+from harvester.api.transport import MAX_BODY_BYTES, AiohttpTransport, _attempt_error
 from harvester.errors import AttemptError
 from harvester.model import Page
 from tests.api.helpers import TOKEN, WINDOW, all_of
@@ -199,13 +203,20 @@ class TestSentOnce:
 class TestWire:
     """What travels, and what is taken back."""
 
-    async def test_the_query_travels_as_it_was_written(self) -> None:
+    async def test_the_query_travels_as_it_was_written(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Not encoded anew, without cookies, on the path below the base URL."""
+
+        async def resolve(_: object, host: str, port: int, family: int) -> list[dict[str, object]]:
+            return [
+                {"hostname": host, "host": "127.0.0.1", "port": port, "family": family, "proto": 0, "flags": 0},
+            ]
+
+        monkeypatch.setattr(aiohttp.DefaultResolver, "resolve", resolve)  # aiohttp keeps cookies of names only
         async with (
             raw_server(
                 replies(b"HTTP/1.1 200 OK\r\nSet-Cookie: a=b\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
             ) as server,
-            AiohttpTransport(server.base_url + "/", timeout_s=30) as transport,
+            AiohttpTransport(server.base_url.replace("127.0.0.1", "api.test") + "/", timeout_s=30) as transport,
         ):
             request = secret_request()
             for _ in range(2):
@@ -370,6 +381,39 @@ class TestTimeouts:
             assert scope.cancelled_caught
             assert isinstance(await outcome(transport), Response)
             assert (server.connections, len(server.heads)) == (2, 2)
+
+
+URL_ = f"https://api.e.qq.com/v3.0/x?access_token={TOKEN}"
+KEY = ConnectionKey("api.e.qq.com", 443, is_ssl=True, ssl=True, proxy=None, proxy_auth=None, proxy_headers_hash=None)
+INFO = aiohttp.RequestInfo(URL(URL_), "GET", CIMultiDictProxy(CIMultiDict()), URL(URL_))
+
+
+class TestTranslation:
+    """aiohttp's exceptions, the ones that print a URL first."""
+
+    @pytest.mark.parametrize(
+        ("error", "text"),
+        [
+            (aiohttp.ConnectionTimeoutError(URL_), "no connection within the timeout"),
+            (aiohttp.SocketTimeoutError(URL_), TOO_LATE),
+            (TimeoutError(URL_), TOO_LATE),
+            (aiohttp.ClientConnectorDNSError(KEY, OSError(-2, URL_)), "the host name cannot be resolved"),
+            (aiohttp.ClientConnectorSSLError(KEY, ssl.SSLError(1, URL_)), "no trusted TLS connection (SSLError)"),
+            (aiohttp.ClientConnectorError(KEY, OSError(113, URL_)), "no connection (No route to host)"),
+            (aiohttp.ClientConnectorError(KEY, OSError(URL_)), "no connection (OSError)"),
+            (aiohttp.ServerDisconnectedError(URL_), NOTHING),
+            (aiohttp.ClientPayloadError(URL_), CUT),
+            (aiohttp.ClientResponseError(INFO, (), status=500, message=URL_), "an answer that is no HTTP"),
+            (aiohttp.TooManyRedirects(INFO, ()), "an answer that is no HTTP"),
+            (ConnectionResetError(104, "Connection reset by peer"), "the connection broke (Connection reset by peer)"),
+            (aiohttp.ClientConnectionError(URL_), "the attempt failed (ClientConnectionError)"),
+            (aiohttp.InvalidURL(URL_), "the attempt failed (InvalidURL)"),
+            (ValueError(URL_), "the attempt failed (ValueError)"),
+        ],
+    )
+    def test_each_becomes_words_without_a_url(self, error: Exception, text: str) -> None:
+        """Only what kind of thing went wrong, and the system's own words for it."""
+        assert str(_attempt_error(error)) == text
 
 
 class TestConnecting:

@@ -78,6 +78,12 @@ def test_compressions(suffix: str, magic: bytes, tmp_path: Path) -> None:
     assert write(tmp_path / f"calls{suffix}", OLD).startswith(magic)
 
 
+def test_gzip_holds_no_time_and_no_name(tmp_path: Path) -> None:
+    """A gzip file's header says nothing of when and as what it was written: the same calls are the same bytes."""
+    header = write(tmp_path / "calls.gz", OLD)[:8]
+    assert header[3:8] == bytes(5)  # flags, then the time (RFC 1952, 2.3)
+
+
 def test_files_of_several_frames(tmp_path: Path) -> None:
     """Files that another tool has put together of several frames or members are read whole."""
     zst, gz = tmp_path / "a.zst", tmp_path / "a.gz"

@@ -170,7 +170,7 @@ def test_killed_holder(tmp_path: Path) -> None:
         "ledger = Ledger.open(Path(sys.argv[1])); ledger.add_usage('main', 7, 0); print('held', flush=True)\n"
         "time.sleep(600)"
     )
-    with subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE) as holder:  # noqa: S603
+    with subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE) as holder:
         try:
             assert holder.stdout is not None
             assert holder.stdout.readline() == b"held\n"

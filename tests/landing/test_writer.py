@@ -451,4 +451,4 @@ async def test_memory_is_bounded(night: Night, monkeypatch: pytest.MonkeyPatch) 
         tracemalloc.stop()
     [outcome] = night.outcomes
     assert (outcome.status, outcome.landed) == (Status.COMPLETE, 50_000)
-    assert peak_bytes < 8 * 2**20
+    assert peak_bytes < 5 * 2**20
