@@ -25,6 +25,12 @@ _SECRETISH = re.compile(
 )
 """What an answer says and nobody repeats. Rather a harmless number masked than a phone number shown."""
 _TEXT_MAX = 200
+_LONE_SURROGATE = re.compile(
+    rb"((?<!\\)(?:\\\\)*)"  # not itself escaped
+    rb"(?:\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F][0-9a-fA-F]{2})"
+    rb"|(?<!\\u[dD][89abAB][0-9a-fA-F]{2})\\u[dD][c-fC-F][0-9a-fA-F]{2})"
+)
+"""Half of a surrogate pair: no text, and no reader of the landing zone would take it. It becomes U+FFFD."""
 _INT64 = range(-(2**63), 2**63)
 
 
@@ -121,6 +127,9 @@ def _read_envelope(body: bytes) -> tuple[int, _Envelope]:
     except msgspec.ValidationError:
         raise _NotUnderstoodError("JSON that is no envelope") from None
     except msgspec.DecodeError:
+        mended = _LONE_SURROGATE.sub(rb"\1\\ufffd", body)
+        if mended != body:
+            return _read_envelope(mended)
         raise _NotUnderstoodError(f"a body that is no JSON or was cut short ({len(body)} bytes)") from None
     code = number(envelope.code)
     if code is None:

@@ -31,7 +31,7 @@ from harvester.landing.partition import Zone
 from harvester.landing.writer import Writer
 from harvester.model import BEIJING, Account, AccountId, AppName, Outcome, Slice, Status, Window
 from harvester.plan import plan
-from harvester.report.summary import Report, exit_code, fold, to_json, trouble
+from harvester.report.summary import Report, exit_code, fold, to_json
 
 log = logging.getLogger(__name__)
 
@@ -66,8 +66,9 @@ async def harvest(
     around = around or surroundings()
     with Ledger.open(assignment.state_dir) as ledger:
         run = _Run(assignment, ledger, around)
-        async with _sender(assignment, transport) as send:
-            await run.execute(send)
+        with run.zone.prepared():
+            async with _sender(assignment, transport) as send:
+                await run.execute(send)
         return run.report
 
 
@@ -91,7 +92,7 @@ class _Run:
         )
         self._assignment = assignment
         self._ledger = ledger
-        self._zone = Zone(assignment.output_dir, assignment.compression)
+        self.zone = Zone(assignment.output_dir, assignment.compression)
         self._around = around
         self._tokens = Tokens(assignment.tokens)
         self._counted: defaultdict[AppName, int] = defaultdict(int)
@@ -100,8 +101,7 @@ class _Run:
     async def execute(self, transport: Transport) -> None:
         """Runs the assignment; whatever ends it, the report says so and is saved."""
         assignment = self._assignment
-        writer = Writer(self._zone, self._ledger, self.report.run_id, self._around.wall, self._ended)
-        writer.prepare()
+        writer = Writer(self.zone, self._ledger, self.report.run_id, self._around.wall, self._ended)
         quotas, plans, queue = self._quotas(), self._plans(), Queue()
         client = Client(transport, quotas, self._tokens, assignment.retry, self._around)
         schedule = Schedule(client, queue, page_size=assignment.page_size, workers=assignment.in_flight)
@@ -176,13 +176,13 @@ class _Run:
 
     def _finish(self, left: Iterable[Slice], opened: Iterable[Slice], error: HarvesterError | None) -> None:
         """Closes the report: what was not begun, what was abandoned, and what the shell is told."""
-        abandoned = [trouble(one, Status.UNFINISHED, "abandoned while it was open") for one in opened]
+        for one in opened:
+            self._ended(Outcome(slice=one, status=Status.UNFINISHED, reason="abandoned while it was open"))
         needed = {account.token for account in self._assignment.accounts}
         report = replace(
             self.report,
             ended=datetime.fromtimestamp(self._around.wall(), BEIJING),
             not_begun=sum(1 for _ in left),
-            troubles=(*self.report.troubles, *abandoned),
             dead_tokens=dict(self._tokens.dead),
             no_token_works=needed <= self._tokens.dead.keys(),
             ended_by=str(error) if error else None,
@@ -195,7 +195,7 @@ class _Run:
     def _save(self) -> None:
         path = self._assignment.output_dir / "runs" / f"{self.report.run_id}.json"
         with storage(path, "write"):
-            replace_whole(path, [as_json(self.report)], scratch=self._zone.scratch)
+            replace_whole(path, [as_json(self.report)], scratch=self.zone.scratch)
 
 
 def as_json(report: Report) -> bytes:

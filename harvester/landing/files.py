@@ -4,6 +4,7 @@ import contextlib
 import errno
 import gzip
 import os
+import shutil
 import zlib
 from collections.abc import Iterable, Iterator
 from functools import partial
@@ -43,7 +44,9 @@ def storage(path: Path, doing: str) -> Iterator[None]:
         raise DamagedError(f"{path} is damaged ({error}): move it away and run again") from error
     except OSError as error:
         what = error.strerror or type(error).__name__
-        raise StorageError(f"cannot {doing} {error.filename or path}: {what}. {_advice(error)}") from error
+        raise StorageError(
+            f"cannot {doing} {error.filename2 or error.filename or path}: {what}. {_advice(error)}"
+        ) from error
 
 
 def _advice(error: OSError) -> str:
@@ -72,29 +75,50 @@ def sync_directory(path: Path) -> None:
         os.close(handle)
 
 
-def replace_whole(target: Path, chunks: Iterable[bytes], *, scratch: Path) -> None:
+def replace_whole(target: Path, blocks: Iterable[bytes], *, scratch: Path) -> None:
     """Writes a file so that its old content or all of the new is there, whatever happens, and that durably.
 
+    A folder that is not there yet appears together with its file, so that no empty one is ever seen.
+
     Args:
-        target: The file; its directory is made if need be.
-        chunks: The new content, compressed by the ending of the target's name.
+        target: The file.
+        blocks: The new content, compressed by the ending of the target's name.
         scratch: Where the unfinished file lives: a directory of the same file system.
     """
     unfinished = scratch / f"{os.getpid()}-{next(_numbers)}.tmp"
     try:
-        with unfinished.open("wb") as raw:
-            with _compressing(raw, target.suffix) as out:
-                for chunk in chunks:
-                    out.write(chunk)
-            raw.flush()
-            os.fsync(raw.fileno())
-        make_directory(target.parent)
-        unfinished.replace(target)
-        sync_directory(target.parent)
+        if target.parent.is_dir():
+            _write_durably(unfinished, blocks, target.suffix)
+            unfinished.replace(target)
+            sync_directory(target.parent)
+        else:
+            unfinished.mkdir()
+            _write_durably(unfinished / target.name, blocks, target.suffix)
+            sync_directory(unfinished)
+            make_directory(target.parent.parent)
+            unfinished.replace(target.parent)
+            sync_directory(target.parent.parent)
     except BaseException:
         with contextlib.suppress(OSError):  # the first error is the one to tell; the next run clears the rest
-            unfinished.unlink(missing_ok=True)
+            remove(unfinished)
         raise
+
+
+def _write_durably(path: Path, blocks: Iterable[bytes], suffix: str) -> None:
+    with path.open("wb") as raw:
+        with _compressing(raw, suffix) as out:
+            for block in blocks:
+                out.write(block)
+        raw.flush()
+        os.fsync(raw.fileno())
+
+
+def remove(path: Path) -> None:
+    """Removes a file, or a folder with all that is in it, if it is there."""
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

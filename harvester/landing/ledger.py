@@ -5,9 +5,6 @@ says so. So `synchronous=NORMAL`.
 """
 
 import contextlib
-import fcntl
-import os
-import socket
 import sqlite3
 import threading
 from collections.abc import Iterator, Mapping
@@ -17,8 +14,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self, TextIO
 
-from harvester.errors import LockedError, StorageError
+from harvester.errors import StorageError
 from harvester.landing.files import make_directory, storage
+from harvester.landing.lock import hold
 from harvester.model import AccountId, AppName, Outcome, Status, Window
 
 SCHEMA_VERSION: Final = 1
@@ -96,7 +94,7 @@ class Ledger:
         with storage(state_dir, "prepare"):
             make_directory(state_dir)
             state_dir.chmod(0o700)
-            lock = _lock(state_dir / "lock")
+            lock = hold(state_dir / "lock")
         try:
             return cls(state_dir / "ledger.sqlite", lock)
         except BaseException:
@@ -222,22 +220,3 @@ class Ledger:
                 (app, int(at) // 3600 - _DAY_HOURS),
             ).fetchone()
         return int(row[0])
-
-
-def _lock(path: Path) -> TextIO:
-    """Locks a file until it is closed; the system gives the lock of a dead process back by itself."""
-    with contextlib.ExitStack() as unless_locked:
-        file = unless_locked.enter_context(path.open("a+", encoding="utf-8"))
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.seek(0)
-            holder = file.read().strip() or "unknown"
-            raise LockedError(f"another run holds {path.parent}: {holder}. Wait for it, or stop it.") from None
-        file.seek(0)
-        file.truncate()
-        since = datetime.now().astimezone().isoformat(timespec="seconds")
-        file.write(f"pid {os.getpid()} on {socket.gethostname()} since {since}\n")
-        file.flush()
-        unless_locked.pop_all()
-    return file

@@ -46,6 +46,11 @@ class Part:
         """The Beijing days that have calls, `YYYY-MM-DD`, in order."""
         return sorted({*self._calls, *self._runs})
 
+    @property
+    def spilled(self) -> bool:
+        """Whether some of it is on disk."""
+        return bool(self._runs)
+
     def add(self, calls: Sequence[Call]) -> None:
         """Takes calls in."""
         self.memory_bytes += memory_bytes(calls)

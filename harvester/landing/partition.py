@@ -1,6 +1,7 @@
 """A partition: one account's Beijing day, one file. How it is published, and what changed."""
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from heapq import merge
 from itertools import chain, islice
@@ -10,11 +11,12 @@ from typing import Final
 
 from harvester.errors import DamagedError
 from harvester.landing.encode import to_lines, to_quarantine
-from harvester.landing.files import SUFFIXES, read_lines, replace_whole, storage
+from harvester.landing.files import SUFFIXES, make_directory, read_lines, remove, replace_whole, storage
+from harvester.landing.lock import hold
 from harvester.model import AccountId, Call, Stray
 from harvester.record import read_record
 
-_CHUNK_CALLS: Final = 2000
+_BLOCK_CALLS: Final = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,23 @@ class Zone:
         self.scratch = root / ".harvester" / "unfinished"
         """For unfinished files: of the same file system as the zone, wherever the state directory is."""
 
+    @contextmanager
+    def prepared(self) -> Iterator[None]:
+        """Holds the zone for a run, whatever its state directory, and clears what a dead run left unfinished.
+
+        Raises:
+            LockedError: A run with another state directory writes to this zone.
+            StorageError: It cannot be written.
+        """
+        with storage(self.scratch, "prepare"):
+            make_directory(self.scratch)
+            lock = hold(self.scratch.parent / "zone.lock")
+        with lock:
+            with storage(self.scratch, "clear"):
+                for left in self.scratch.iterdir():
+                    remove(left)
+            yield
+
     def partition(self, account: AccountId, day: str) -> Path:
         """The file of a day: the one that is there, else the one that will be."""
         folder = self._root / f"dt={day}" / f"account_id={account}"
@@ -82,9 +101,9 @@ class Zone:
             if path.exists():
                 return self._republish(path, read)
             counted = _Counted(_each_once(read()))
-            chunks = _chunks(counted)
-            if first := next(chunks, None):
-                replace_whole(path, chain([first], chunks), scratch=self.scratch)
+            blocks = _blocks(counted)
+            if first := next(blocks, None):
+                replace_whole(path, chain([first], blocks), scratch=self.scratch)
             return Change(landed=counted.calls, new=counted.calls)
 
     def _republish(self, path: Path, read: Callable[[], Iterator[Call]]) -> Change:
@@ -100,7 +119,7 @@ class Zone:
         if change.new or change.changed:
             kept = (call for call in _landed(path) if call.id not in tonight)
             together = merge(read(), kept, key=attrgetter("start", "id"))
-            replace_whole(path, _chunks(_each_once(together)), scratch=self.scratch)
+            replace_whole(path, _blocks(_each_once(together)), scratch=self.scratch)
         return change
 
     def quarantine(self, account: AccountId, strays: Iterable[Stray]) -> None:
@@ -146,7 +165,7 @@ def _each_once(calls: Iterable[Call]) -> Iterator[Call]:
             yield call
 
 
-def _chunks(calls: Iterable[Call]) -> Iterator[bytes]:
+def _blocks(calls: Iterable[Call]) -> Iterator[bytes]:
     source = iter(calls)
-    while chunk := list(islice(source, _CHUNK_CALLS)):
-        yield to_lines(chunk)
+    while block := list(islice(source, _BLOCK_CALLS)):
+        yield to_lines(block)

@@ -9,6 +9,7 @@ held ready for a warehouse. What a slice costs meanwhile is memory, bounded over
 """
 
 from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date, datetime
 from functools import partial
 from typing import Final, assert_never
@@ -16,12 +17,14 @@ from typing import Final, assert_never
 import anyio
 
 from harvester.errors import DamagedError
-from harvester.landing.files import make_directory, storage
+from harvester.landing.files import storage
 from harvester.landing.ledger import Ledger
 from harvester.landing.part import Part
 from harvester.landing.partition import Change, Zone
-from harvester.model import BEIJING, Batch, End, Outcome, Slice, Status
+from harvester.model import BEIJING, AccountId, Batch, End, Outcome, Slice, Status
 
+THREADS: int = 8
+"""Days that are published side by side."""
 MEMORY_BYTES: Final = 24 * 2**20
 """What the calls of all open slices may hold in memory; beyond it the largest slice goes to disk."""
 
@@ -49,13 +52,6 @@ class Writer:
         self._parts: dict[Slice, Part] = {}
         self._made = 0
 
-    def prepare(self) -> None:
-        """Makes the scratch directory and removes what a dead run left there; raises `StorageError`."""
-        with storage(self._zone.scratch, "prepare"):
-            make_directory(self._zone.scratch)
-            for left in self._zone.scratch.iterdir():
-                left.unlink()
-
     async def drain(self, get: Callable[[], Awaitable[Batch | End | None]]) -> None:
         """Works until the queue is closed and empty.
 
@@ -65,7 +61,7 @@ class Writer:
         Raises:
             StorageError: Files or ledger cannot be written: the run must end.
 
-        Cancellation: between two messages; parts are left for the next run's `prepare` to remove.
+        Cancellation: between two messages; parts are left for the next run to remove.
         """
         while message := await get():
             match message:
@@ -112,15 +108,13 @@ class Writer:
         account, total = end.slice.account.id, Change()
         days = dict.fromkeys(end.slice.window, 0)
         damage: list[str] = []
-        for day in sorted({*part.days, *map(str, days)}):
-            try:
-                change = self._zone.publish(account, day, partial(part.calls_of, day))
-            except DamagedError as error:  # the other days land all the same
-                damage.append(str(error))
-                continue
-            part.forget_day(day)
-            total += change
-            days[date.fromisoformat(day)] = change.landed
+        names = sorted({*part.days, *map(str, days)})
+        for day, change in zip(names, self._publish_days(account, names, part), strict=True):
+            if isinstance(change, DamagedError):  # the other days land all the same
+                damage.append(str(change))
+            else:
+                total += change
+                days[date.fromisoformat(day)] = change.landed
         if part.strays:
             self._zone.quarantine(account, part.strays)
         status, reason = _verdict(end, total.landed + len(part.strays), damage)
@@ -136,6 +130,22 @@ class Writer:
             quarantined=len(part.strays),
         )
         return outcome, days
+
+    def _publish_days(self, account: AccountId, days: Sequence[str], part: Part) -> list[Change | DamagedError]:
+        """Publishes days side by side: most of the time is waiting for the disk. What is on disk goes one by one."""
+
+        def publish(day: str) -> Change | DamagedError:
+            try:
+                return self._zone.publish(account, day, partial(part.calls_of, day))
+            except DamagedError as error:
+                return error
+            finally:
+                part.forget_day(day)
+
+        if part.spilled or THREADS == 1:
+            return [publish(day) for day in days]
+        with ThreadPoolExecutor(THREADS) as threads:
+            return list(threads.map(publish, days))
 
 
 def _verdict(end: End, here: int, damage: Sequence[str]) -> tuple[Status, str | None]:

@@ -535,3 +535,22 @@ def test_a_page_of_helpers_reads_back() -> None:
     """The answers that other tests are made of are good ones."""
     page = page_of(good(call(1), call(2)))
     assert [one.line for one in page.calls] == [orjson.dumps(call(1)), orjson.dumps(call(2))]
+
+
+@pytest.mark.parametrize(
+    ("sent", "landed"),
+    [
+        (rb"\ud83d x", rb"\ufffd x"),
+        (rb"\ude00\ud800", rb"\ufffd\ufffd"),
+        (rb"\ud83d\ude00\ude00", rb"\ud83d\ude00\ufffd"),
+        (rb"\\\ud800", rb"\\\ufffd"),
+        (rb"\\ud800 \ud800", rb"\\ud800 \ufffd"),
+    ],
+)
+def test_half_a_surrogate_pair_costs_a_character_not_the_page(sent: bytes, landed: bytes) -> None:
+    """A lone surrogate, which no reader of JSON would take, becomes U+FFFD; whole pairs and escaped texts stay."""
+    record = b'{"call_id":"a","call_start_time":"2026-01-01 00:00:00","name":"%b"}'
+    body = b'{"code":0,"message":"","data":{"page_info":{"total_number":1},"entities":[' + record % sent + b"]}}"
+    page = read_page(Response(200, {}, body))
+    assert isinstance(page, Page)
+    assert [call.line for call in page.calls] == [record % landed]

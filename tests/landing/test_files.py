@@ -135,20 +135,29 @@ def test_empty_file(suffix: str, tmp_path: Path) -> None:
 
 
 def test_steps_to_durability(tmp_path: Path, scratch: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The file is durable before it gets its name, new directories before that, and the name is durable at the end."""
+    """A new folder appears with its file: durable inside, then in place, then the place itself."""
     disk = Disk(monkeypatch)
     replace_whole(tmp_path / "zone" / "dt=1" / "account_id=2" / "calls", OLD, scratch=scratch)
-    unfinished = disk.steps[0].removeprefix("open ")
+    unfinished = disk.steps[0].removeprefix("mkdir ")
     assert disk.steps == [
-        f"open {unfinished}",
-        f"write {unfinished}",
+        f"mkdir {unfinished}",
+        "open calls",
+        "write calls",
+        "fsync calls",
         f"fsync {unfinished}",
         "mkdir zone",
         f"fsync {tmp_path.name}",
         "mkdir dt=1",
         "fsync zone",
-        "mkdir account_id=2",
+        "replace account_id=2",
         "fsync dt=1",
+    ]
+    disk.steps.clear()
+    replace_whole(tmp_path / "zone" / "dt=1" / "account_id=2" / "calls", NEW, scratch=scratch)
+    unfinished = disk.steps[0].removeprefix("open ")
+    assert [step for step in disk.steps if not step.startswith("write")] == [
+        f"open {unfinished}",
+        f"fsync {unfinished}",
         "replace calls",
         "fsync account_id=2",
     ]

@@ -11,7 +11,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from harvester.errors import DamagedError, StorageError
+from harvester.errors import DamagedError, LockedError, StorageError
 from harvester.landing.encode import in_order
 from harvester.landing.files import SUFFIXES, make_directory, read_lines, replace_whole
 from harvester.landing.partition import Change, Zone
@@ -289,3 +289,22 @@ def test_quarantine_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "quarantine").touch()
     with pytest.raises(StorageError, match="quarantine"):
         zone_at(tmp_path).quarantine(ACCOUNT.id, strays(b"{}"))
+
+
+def test_a_zone_belongs_to_one_run(tmp_path: Path) -> None:
+    """Two runs with state directories of their own cannot write to one landing zone side by side."""
+    first, second = Zone(tmp_path, "zstd").prepared(), Zone(tmp_path, "gzip").prepared()
+    with first, pytest.raises(LockedError, match="another run holds"), second:
+        pass
+    with Zone(tmp_path, "gzip").prepared():
+        pass
+
+
+def test_what_a_dead_run_left_is_cleared(tmp_path: Path) -> None:
+    """Unfinished files and folders go when the next run takes the zone."""
+    zone = Zone(tmp_path, "zstd")
+    (zone.scratch / "7-1.tmp").mkdir(parents=True)
+    (zone.scratch / "7-1.tmp" / "calls.ndjson.zst").touch()
+    (zone.scratch / "1.part").touch()
+    with zone.prepared():
+        assert list(zone.scratch.iterdir()) == []

@@ -75,7 +75,8 @@ def night_in(root: Path, ledger: Ledger, zone: Zone | None = None, now: datetime
         return clock[0].timestamp()
 
     writer = Writer(zone, ledger, "run-1", wall, outcomes.append)
-    writer.prepare()
+    with zone.prepared():  # its lock is another test's
+        pass
     return Night(zone=zone, ledger=ledger, writer=writer, now=clock, outcomes=outcomes, root=root)
 
 
@@ -360,8 +361,9 @@ class CancellingZone(Zone):
         return super().publish(account, day, read)
 
 
-async def test_cancellation_while_publishing(tmp_path: Path, ledger: Ledger) -> None:
+async def test_cancellation_while_publishing(tmp_path: Path, ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     """Cancelled while it publishes a slice, the writer first finishes, commits and reports that slice."""
+    monkeypatch.setattr("harvester.landing.writer.THREADS", 1)
     zone = CancellingZone(tmp_path, "none")
     night = night_in(tmp_path, ledger, zone)
     some = [call("a", f"{day} 00:00:00") for day in DAYS]
@@ -395,6 +397,7 @@ async def test_crash_while_publishing(crash_at: int, night: Night, monkeypatch: 
         return step
 
     with monkeypatch.context() as patch:  # replacing and making the names durable, three times
+        patch.setattr("harvester.landing.writer.THREADS", 1)
         patch.setattr(Path, "replace", or_die(Path.replace))
         patch.setattr("harvester.landing.files.sync_directory", or_die(print))
         with pytest.raises(Died):

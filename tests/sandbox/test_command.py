@@ -21,7 +21,7 @@ def test_it_serves_until_told_to_stop_and_writes_what_a_run_needs(tmp_path: Path
     nightly = tmp_path / "x.toml"
     program = "from harvester.sandbox.command import sandbox_command; sandbox_command()"
     options = ["--port", "0", "--accounts", "3", "--requests-per-minute", "600", "--write-config", str(nightly)]
-    with subprocess.Popen([sys.executable, "-c", program, *options], stdout=subprocess.PIPE, text=True) as process:  # noqa: S603 - this very program
+    with subprocess.Popen([sys.executable, "-c", program, *options], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         address = process.stdout.readline().split()[-1]
         assert "harvester run" in process.stdout.readline()
