@@ -131,6 +131,8 @@ def _harvest(settings: "Settings", assignment: "Assignment") -> "Report":
         return anyio.run(harvest, assignment)
     except HarvesterError:
         raise
+    except KeyboardInterrupt:
+        sys.exit(ExitCode.INTERRUPTED)  # before the run could take note of signals
     except Exception as error:  # noqa: BLE001 - a bug, whatever it is: told without secrets, exit 1
         _report_a_bug(error, settings)
         sys.exit(ExitCode.BUG)

@@ -14,6 +14,7 @@ from pathlib import Path
 import orjson
 import pytest
 
+from harvester.cli import main
 from harvester.landing.files import read_lines
 from harvester.sandbox.switches import ACCESS
 
@@ -263,3 +264,23 @@ def test_version_and_help() -> None:
         shown = harvester(*command.split(), "--help")
         assert shown.returncode == 0
         assert len(shown.stdout.splitlines()) > 4
+
+
+def test_a_bug_is_told_without_secrets(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Exit code 1: the traceback is printed to be reported, with the tokens of the config struck out."""
+    config = '[apps.main]\nclient_id = "1"\n[tokens.a]\naccess_token = "se/cret-token"\n[accounts]\nids = [5]\n'
+    (tmp_path / "nightly.toml").write_text(config)
+
+    async def stumble(*_: object) -> None:
+        raise ZeroDivisionError("at https://api/?access_token=se%2Fcret-token, that is se/cret-token")
+
+    monkeypatch.setattr("harvester.harvest.run.harvest", stumble)
+    monkeypatch.setattr(sys, "argv", ["harvester", "run", str(tmp_path / "nightly.toml")])
+    with pytest.raises(SystemExit) as caught:
+        main()
+    assert caught.value.code == 1
+    printed = capsys.readouterr().err
+    assert "ZeroDivisionError: at https://api/?access_token=***, that is ***" in printed
+    assert "This is a bug in harvester" in printed

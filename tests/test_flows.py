@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import signal
 from dataclasses import replace
 from pathlib import Path
 
@@ -344,3 +345,25 @@ async def test_cancelling_leaves_whole_slices_only(tmp_path: Path) -> None:
         report = await run(window_of(assignment, 7))
     assert report.complete
     assert differences(assignment, SMALL) == {}
+
+
+async def test_what_the_writer_had_not_committed_is_not_complete(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Slices that were read to their end, but not committed when the run was cancelled, are named as abandoned."""
+
+    async def never(*_: object) -> None:
+        await anyio.sleep_forever()
+
+    async def terminate_twice() -> None:
+        for _ in range(2):
+            await anyio.sleep(60)
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr("harvester.landing.writer.Writer.drain", never)
+    async with sandbox(SMALL) as served, anyio.create_task_group() as group:
+        group.start_soon(terminate_twice)
+        report = await run(assign(served, tmp_path))
+    assert report.exit_code is ExitCode.TERMINATED
+    assert report.slices == {Status.UNFINISHED: 6}
+    assert not report.complete

@@ -21,7 +21,7 @@ from harvester.api.client import Client, Surroundings
 from harvester.api.quota import Budget, Quota
 from harvester.api.tokens import Tokens
 from harvester.api.transport import AiohttpTransport, Transport
-from harvester.errors import ExitCode, HarvesterError
+from harvester.errors import ExitCode, HarvesterError, StorageError
 from harvester.harvest.assignment import Assignment
 from harvester.harvest.queue import Queue
 from harvester.harvest.schedule import Schedule
@@ -48,7 +48,7 @@ def surroundings() -> Surroundings:
 async def harvest(
     assignment: Assignment, *, around: Surroundings | None = None, transport: Transport | None = None
 ) -> Report:
-    """Runs a assignment to its end; the report is also under `runs/` in the landing zone.
+    """Carries an assignment out to its end; the report is also under `runs/` in the landing zone.
 
     SIGINT and SIGTERM: the first stops (no slice is begun, open ones are finished), the second cancels.
 
@@ -96,6 +96,8 @@ class _Run:
         self._around = around
         self._tokens = Tokens(assignment.tokens)
         self._counted: defaultdict[AppName, int] = defaultdict(int)
+        self._open: set[Slice] = set()
+        """Begun and not yet committed."""
         self._signalled: ExitCode | None = None
 
     async def execute(self, transport: Transport) -> None:
@@ -104,7 +106,7 @@ class _Run:
         writer = Writer(self.zone, self._ledger, self.report.run_id, self._around.wall, self._ended)
         quotas, plans, queue = self._quotas(), self._plans(), Queue()
         client = Client(transport, quotas, self._tokens, assignment.retry, self._around)
-        schedule = Schedule(client, queue, page_size=assignment.page_size, workers=assignment.in_flight)
+        schedule = Schedule(client, queue, self._begun, page_size=assignment.page_size, workers=assignment.in_flight)
         log.info("run %s: %d accounts, %s", self.report.run_id, len(assignment.accounts), assignment.scope.window)
         error: HarvesterError | None = None
         try:
@@ -117,11 +119,14 @@ class _Run:
             error = _first(group)
         sent = {app: quota.sent for app, quota in quotas.items()}
         self.report = replace(self.report, requests=sent, failed_attempts=client.attempts_failed)
-        self._finish(chain.from_iterable(plans.values()), schedule.open, error)
+        self._finish(chain.from_iterable(plans.values()), error)
+        try:
+            self._count_usage(quotas)
+            self._save()
+        except StorageError as second:
+            error = error or second  # the first one is the cause
         if error:
             raise error
-        self._count_usage(quotas)
-        self._save()
 
     def _quotas(self) -> dict[AppName, Quota]:
         assignment = self._assignment
@@ -144,7 +149,11 @@ class _Run:
         known = self._ledger.known(window)
         return {account: {day for day, what in days.items() if what.complete} for account, days in known.items()}
 
+    def _begun(self, one: Slice) -> None:
+        self._open.add(one)
+
     def _ended(self, outcome: Outcome) -> None:
+        self._open.discard(outcome.slice)
         self.report = fold(self.report, outcome)
 
     async def _watch_signals(self, schedule: Schedule, scope: anyio.CancelScope) -> None:
@@ -157,7 +166,7 @@ class _Run:
                 schedule.stop()
                 log.warning(
                     "stopping: %d open slices are being finished, no other is begun; once more to cancel them",
-                    len(schedule.open),
+                    len(self._open),
                 )
 
     async def _watch_progress(self, quotas: Mapping[AppName, Quota]) -> None:
@@ -174,9 +183,9 @@ class _Run:
                 self._ledger.add_usage(app, quota.sent - self._counted[app], self._around.wall())
                 self._counted[app] = quota.sent
 
-    def _finish(self, left: Iterable[Slice], opened: Iterable[Slice], error: HarvesterError | None) -> None:
+    def _finish(self, left: Iterable[Slice], error: HarvesterError | None) -> None:
         """Closes the report: what was not begun, what was abandoned, and what the shell is told."""
-        for one in opened:
+        for one in tuple(self._open):
             self._ended(Outcome(slice=one, status=Status.UNFINISHED, reason="abandoned while it was open"))
         needed = {account.token for account in self._assignment.accounts}
         report = replace(

@@ -42,19 +42,22 @@ class Schedule:
     Args:
         client: Where pages come from.
         queue: Where calls go.
+        begun: Told of every slice that is begun.
         page_size: What walks ask for.
         workers: Slices open at a time, for each app.
     """
 
-    def __init__(self, client: Asks, queue: Queue, *, page_size: int, workers: int) -> None:
+    def __init__(
+        self, client: Asks, queue: Queue, begun: Callable[[Slice], None], *, page_size: int, workers: int
+    ) -> None:
         self._client = client
         self._queue = queue
+        self._begun = begun
         self._page_size = page_size
         self._workers = workers
         self._findings = Findings()
         self._unreadable: dict[AccountId, str] = {}
         self._stopping = False
-        self.open: set[Slice] = set()
 
     def stop(self) -> None:
         """No further slice is begun; the open ones are finished."""
@@ -72,7 +75,7 @@ class Schedule:
         Raises:
             ExceptionGroup: What killed the writer, or a bug; everything else is stopped then.
 
-        Cancellation: open slices are abandoned; `open` still names them.
+        Cancellation: open slices are abandoned.
         """
         async with anyio.create_task_group() as everything:
             everything.start_soon(drain)
@@ -87,10 +90,9 @@ class Schedule:
             one = next(slices, None)
             if one is None:
                 return
-            self.open.add(one)
+            self._begun(one)
             end = await self._end_of(one)
             await self._queue.put(end)
-            self.open.discard(one)
             if end.status is Status.UNFINISHED:
                 return  # nothing more may be sent for this app
 
