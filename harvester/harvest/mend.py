@@ -103,9 +103,11 @@ class Mender:
         desk, seen = self._desk, Seen(forgetful=False)
         rounds_with_news = idle = 0
         total: int | None = None
+        wire = desk.wire(Window(day, day))
         for number in range(ROUNDS):
+            if wire != desk.wire(Window(day, day)):  # an answer has shown the end to be inclusive
+                wire, seen, total = desk.wire(Window(day, day)), Seen(forgetful=False), None
             met = seen.count
-            wire = desk.wire(Window(day, day))
             counted, cut_off = yield from self._read_pages(wire, seen, backwards=number % 2 == 1)
             total = max(total or 0, counted) if counted is not None else total
             if (total is None or seen.count < total) and (cut_off or not met):

@@ -711,3 +711,29 @@ def test_nasty_cases(name: str) -> None:
         if case.complete is not None and not luck:
             assert outcome.complete is case.complete, (switches, outcome.receipt, missing)
         assert case.most is None or outcome.requests <= case.most, (switches, outcome.queries)
+
+
+@pytest.mark.parametrize("order", Order)
+@pytest.mark.parametrize("end", End)
+@pytest.mark.parametrize("heard_at", range(1, 6))
+def test_what_other_walks_find_out_meanwhile_is_heeded(order: Order, end: End, heard_at: int) -> None:
+    """A walk that hears in its middle that the end may be exclusive still brings its last day."""
+    entries = [*at(0, "09:30:00", 3), *at(1, "12:00:00", 6), *at(2, "09:30:01", 5), *at(3, "12:00:00", 9)]
+    window = window_of(3)
+    api = ModelApi(entries, Switches(order=order, end=end), Random(11))  # noqa: S311 - a model, not a secret
+    walk = Walk(ACCOUNT, window, page_size=PAGE)
+    then: Query | Receipt = walk.begin()
+    landed: set[str] = set()
+    answers = 0
+    while isinstance(then, Query):
+        answers += 1
+        assert answers < 100
+        answer = api.answer(then)
+        if answers == heard_at:
+            walk.learn(Findings(end_inclusive=False))
+        assert isinstance(answer, Page)
+        step = walk.take(answer)
+        landed |= {call.id for call in step.calls}
+        then = step.then
+    assert then.reason is None
+    assert landed == {entry.id for entry in entries if dt.date.fromisoformat(entry.start[:10]) in window}
