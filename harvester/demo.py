@@ -76,7 +76,7 @@ def _verdict(report: Report, wrong: int, folder: Path, assignment: Assignment) -
     return "\n".join(
         (
             f"Checked: all {report.calls:,} calls are there, each once, byte for byte what the sandbox holds.",
-            f"Look at {folder}/: demo.toml is the config, {example} is one account's day.",
-            "Run it again: the same days are read again and no file changes.",
+            f"Look at {folder}/: demo.toml was the config (its sandbox is gone), {example} is one account's day.",
+            "Run `harvester demo` again: the same days are read again and no file changes.",
         )
     )

@@ -119,7 +119,8 @@ class Client:
             self._give_up(account, verdict, answer)
             if attempt >= self._retry.attempts:
                 raise SliceFault(f"{attempt} attempts failed, the last one: {answer}")
-            await self._back_off(attempt, verdict, answer)
+            who = f"account {account.id} {query.window}"
+            await self._back_off(who, attempt, verdict, answer)
             attempt += 1
 
     async def _attempt(self, account: Account, query: Query) -> tuple[float, Page | Fault]:
@@ -180,7 +181,7 @@ class Client:
             case _:
                 assert_never(verdict)
 
-    async def _back_off(self, attempt: int, verdict: Verdict, fault: Fault) -> None:
+    async def _back_off(self, who: str, attempt: int, verdict: Verdict, fault: Fault) -> None:
         if verdict is Verdict.FIX_CLOCK and fault.date is not None:
             self._skew_s = fault.date - self._around.wall()
             log.warning("this machine's clock is %.0f s off the API's; corrected", -self._skew_s)
@@ -191,7 +192,8 @@ class Client:
         if fault.retry_after_s is not None:
             wait_s = max(wait_s, min(fault.retry_after_s, self._retry.max_backoff_s))
         level = logging.INFO if attempt >= _WORTH_TELLING else logging.DEBUG
-        log.log(level, "attempt %d of %d failed, again in %.1f s: %s", attempt, self._retry.attempts, wait_s, fault)
+        text = "%s: attempt %d of %d failed, again in %.1f s: %s"
+        log.log(level, text, who, attempt, self._retry.attempts, wait_s, fault)
         await anyio.sleep(wait_s)
 
 

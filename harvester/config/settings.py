@@ -135,9 +135,9 @@ class TokenSection(Section):
     app: Annotated[AppName, AppReference] = Field(examples=["main"])
     """The app it belongs to; may be left out if there is only one."""
     access_token: Annotated[SecretStr, Secret()] = Field(examples=["${HARVESTER_TOKEN_A}"])
-    """The access token; a refreshed one in the state directory takes its place."""
+    """The access token; it is used until it dies, by default 24 hours after it was given."""
     refresh_token: Annotated[SecretStr | None, Secret()] = Field(default=None, examples=["${HARVESTER_REFRESH_A}"])
-    """Renews the access token; without it the token is used until it dies."""
+    """Will renew the access token; not used yet: put a fresh access_token where it is read from, each day."""
 
 
 class AccountsSection(Section):

@@ -18,7 +18,7 @@ def set_up(style: str, *, quiet: bool) -> None:
         quiet: Whether only errors are logged.
     """
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_Json() if style == "json" else logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
+    handler.setFormatter(_Json() if style == "json" else logging.Formatter("%(asctime)s %(message)s", "%F %T%z"))
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     logging.getLogger("harvester").setLevel(logging.ERROR if quiet else logging.INFO)
 

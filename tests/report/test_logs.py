@@ -23,13 +23,13 @@ def _logging_as_it_was() -> Iterator[None]:
 
 
 def test_text(capsys: pytest.CaptureFixture[str]) -> None:
-    """For people: the time of day and the message, on stderr."""
+    """For people: the time with its zone, and the message, on stderr."""
     set_up("text", quiet=False)
     LOG.info("%d slices ended", 3)
     shown = capsys.readouterr()
     assert shown.out == ""
-    assert shown.err[8:] == " 3 slices ended\n"
-    datetime.strptime(shown.err[:8], "%H:%M:%S")  # noqa: DTZ007 - only its form
+    assert shown.err[24:] == " 3 slices ended\n"
+    assert datetime.strptime(shown.err[:24], "%Y-%m-%d %H:%M:%S%z").utcoffset() is not None
 
 
 def test_json(capsys: pytest.CaptureFixture[str]) -> None:
