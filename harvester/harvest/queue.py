@@ -1,7 +1,7 @@
 """The one bounded queue between the walkers and the writer.
 
-Its bound is in messages and in bytes: at most 64 messages, and no further batch while 16 MiB are waiting. So it holds
-less than 16 MiB and one page.
+Its bound is in messages and in bytes: at most 64 messages, and no further batch while 8 MiB are waiting. So it holds
+less than 8 MiB and one page.
 """
 
 from collections import deque
@@ -13,7 +13,7 @@ import anyio.lowlevel
 from harvester.model import Batch, End
 
 MAX_MESSAGES: Final = 64
-MAX_BYTES: Final = 16 * 2**20
+MAX_BYTES: Final = 8 * 2**20
 
 
 class Queue:

@@ -25,7 +25,7 @@ from harvester.model import BEIJING, AccountId, Batch, End, Outcome, Slice, Stat
 
 THREADS: int = 8
 """Days that are published side by side."""
-MEMORY_BYTES: Final = 24 * 2**20
+MEMORY_BYTES: Final = 16 * 2**20
 """What the calls of all open slices may hold in memory; beyond it the largest slice goes to disk."""
 
 
