@@ -86,7 +86,7 @@ class _Run:
 
     def __init__(self, assignment: Assignment, ledger: Ledger, around: Surroundings) -> None:
         started = datetime.fromtimestamp(around.wall(), BEIJING)
-        run_id = f"{started:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
+        run_id = f"{started:%Y%m%dT%H%M%S}+08-{secrets.token_hex(3)}"
         self.report = Report(
             run_id=run_id, window=assignment.scope.window, accounts=len(assignment.accounts), started=started
         )
