@@ -3,11 +3,13 @@
 The summary goes to stdout, the log and every error to stderr. Imports are late: `harvester --help` loads little.
 """
 
+import errno
+import os
 import sys
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
 
 import click
 
@@ -131,8 +133,6 @@ def _harvest(settings: "Settings", assignment: "Assignment") -> "Report":
         return anyio.run(harvest, assignment)
     except HarvesterError:
         raise
-    except KeyboardInterrupt:
-        sys.exit(ExitCode.INTERRUPTED)  # before the run could take note of signals
     except Exception as error:  # noqa: BLE001 - a bug, whatever it is: told without secrets, exit 1
         _report_a_bug(error, settings)
         sys.exit(ExitCode.BUG)
@@ -213,15 +213,36 @@ def demo() -> None:
 def main() -> None:
     """Entry point: turns every error into its message on stderr and its exit code."""
     try:
-        cli()
+        sys.exit(cli.main(standalone_mode=False))
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        sys.exit(ExitCode.INTERRUPTED)
     except ConfigError as error:
-        shown = error.problems[:_PROBLEMS_SHOWN]
-        for problem in shown:
-            click.echo(f"error: {problem}", err=True)
-        more = len(error.problems) - len(shown)
-        many = f"{len(error.problems)} problems" if len(error.problems) != 1 else "1 problem"
-        click.echo(f"{many}{f', {more} not shown' if more else ''}; nothing was asked of the API", err=True)
+        _show_problems(error)
         sys.exit(error.exit_code)
     except HarvesterError as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(error.exit_code)
+    except OSError as error:
+        _give_up_printing(error)
+
+
+def _show_problems(error: ConfigError) -> None:
+    shown = error.problems[:_PROBLEMS_SHOWN]
+    for problem in shown:
+        click.echo(f"error: {problem}", err=True)
+    more = len(error.problems) - len(shown)
+    many = f"{len(error.problems)} problems" if len(error.problems) != 1 else "1 problem"
+    click.echo(f"{many}{f', {more} not shown' if more else ''}; nothing was asked of the API", err=True)
+
+
+def _give_up_printing(error: OSError) -> NoReturn:
+    """Ends with what can still be said: stdout is full, or nobody reads it any more."""
+    sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115 - what Python flushes at exit has to go somewhere
+    if error.errno != errno.EPIPE:
+        click.echo(
+            f"error: cannot print: {error.strerror}; a run's report is under runs/ in its landing zone", err=True
+        )
+    sys.exit(ExitCode.STORAGE)

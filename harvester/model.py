@@ -172,6 +172,7 @@ class Receipt:
         distinct: Different calls and strays of the slice that were handed on.
         counted: How many the API says there are; `None` if it never said.
         reason: Why the slice is *short*; `None` when it is *complete*.
+        short_days: The days that are not proven complete; none when the slice is complete.
     """
 
     requests: int
@@ -179,6 +180,7 @@ class Receipt:
     distinct: int
     counted: int | None
     reason: str | None = None
+    short_days: frozenset[dt.date] = frozenset()
 
 
 class Status(StrEnum):

@@ -184,7 +184,8 @@ class Client:
     async def _back_off(self, who: str, attempt: int, verdict: Verdict, fault: Fault) -> None:
         if verdict is Verdict.FIX_CLOCK and fault.date is not None:
             self._skew_s = fault.date - self._around.wall()
-            log.warning("this machine's clock is %.0f s off the API's; corrected", -self._skew_s)
+            off = "behind" if self._skew_s > 0 else "ahead of"
+            log.warning("this machine's clock is %.0f s %s the API's; corrected for this run", abs(self._skew_s), off)
             return
         if verdict is Verdict.RETRY_NOW:
             return

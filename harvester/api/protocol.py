@@ -4,6 +4,7 @@ Facts are from the v3.0 documentation unless marked; what other answers of this 
 strings or `""` for numbers, null or absent lists) is read as what it means.
 """
 
+import codecs
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -118,6 +119,8 @@ def read_page(response: Response) -> Page | Fault:
 
 
 def _read_envelope(body: bytes) -> tuple[int, _Envelope]:
+    size_bytes = len(body)
+    body = body.removeprefix(codecs.BOM_UTF8)
     try:
         if not body.isascii():
             body.decode()
@@ -130,7 +133,7 @@ def _read_envelope(body: bytes) -> tuple[int, _Envelope]:
         mended = _LONE_SURROGATE.sub(rb"\1\\ufffd", body)
         if mended != body:
             return _read_envelope(mended)
-        raise _NotUnderstoodError(f"a body that is no JSON or was cut short ({len(body)} bytes)") from None
+        raise _NotUnderstoodError(f"a body that is no JSON or was cut short ({size_bytes} bytes)") from None
     code = number(envelope.code)
     if code is None:
         raise _NotUnderstoodError("no usable `code` in the envelope")

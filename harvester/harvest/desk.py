@@ -82,6 +82,10 @@ class Seen:
         self._calls += len(new)
         return new
 
+    def beside(self, window: Window) -> int:
+        """Calls met of other days than these: a request may have covered more."""
+        return sum(calls for day, calls in self.by_day.items() if date.fromisoformat(day) not in window)
+
     def passed(self, cursor: str | None, direction: int, *, inclusive: bool) -> int:
         """How many of the calls met an answer to `cursor` does not hold, seen in the walk's direction."""
         if cursor is None or not direction:

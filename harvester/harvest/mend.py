@@ -11,7 +11,7 @@ MAX_DIFFERENCE_DAYS = 30
 """`end_date` is at most this many days after `start_date` (documented)."""
 ROUNDS = 40
 """A day is read at most this often."""
-MENDING_REQUESTS = 200
+MENDING_REQUESTS = 60
 """Mending may cost this many requests, and some times what the reading by cursor cost: a count that is simply wrong
 must not eat the quota of the night."""
 NO_COUNT = "the API gave no count (total_number) to compare with"
@@ -21,17 +21,19 @@ NO_COUNT = "the API gave no count (total_number) to compare with"
 class Proof:
     """What the API counts in a window, what was read of it, and why that does not do; `reason=None`: it does.
 
-    `distinct` is of calls and strays; `strays` says how many of them are strays.
+    `distinct` is of calls and strays; `strays` says how many of them are strays; `short` names the unproven days.
     """
 
     total: int | None
     distinct: int
     reason: str | None = None
     strays: int = 0
+    short: frozenset[date] = frozenset()
 
     def __add__(self, other: "Proof") -> "Proof":
         total = None if self.total is None or other.total is None else self.total + other.total
-        return Proof(total, self.distinct + other.distinct, self.reason or other.reason)
+        reason, short = self.reason or other.reason, self.short | other.short
+        return Proof(total, self.distinct + other.distinct, reason, short=short)
 
 
 class Mender:
@@ -71,7 +73,7 @@ class Mender:
         if self._desk.requests > self._allowed:
             met = reading.seen.count
             reason = f"{window}: {met} of {reading.span.total} calls read after {self._desk.requests} requests; gave up"
-            return Proof(reading.span.total, met, reason)
+            return Proof(reading.span.total, met, reason, short=frozenset(window))
         earlier, later = window.halves()
         return (yield from self.prove(earlier)) + (yield from self.prove(later))
 
@@ -80,17 +82,24 @@ class Mender:
         span, seen = reading.span, reading.seen
         if not span.sound or (len(window) == 1 and span.doubtful):
             return None
-        beside = sum(calls for day, calls in seen.by_day.items() if date.fromisoformat(day) not in window)
+        beside = seen.beside(window)
         distinct = seen.count - beside
         total = None if span.total is None else span.total - beside
-        reason = None if span.total is not None else NO_COUNT
+        if total is None:
+            for day in sorted(span.doubtful.intersection(window)):
+                yield from self.day(day)
+            return Proof(None, distinct, NO_COUNT, short=frozenset(window))
+        mended = Proof(0, 0)
         for day in sorted(span.doubtful.intersection(window)):
-            mended = yield from self.day(day)
-            distinct += mended.distinct - mended.strays - seen.by_day.get(day.isoformat(), 0)
-            reason = reason or mended.reason
-        if reason is None and total is not None and distinct < total:
+            proof = yield from self.day(day)
+            mended += proof
+            distinct += proof.distinct - proof.strays - seen.by_day.get(day.isoformat(), 0)
+        if mended.reason and mended.total is None:
+            return Proof(total, distinct, mended.reason, short=frozenset(window))
+        unreadable = (mended.total or 0) - mended.distinct if mended.reason else 0
+        if distinct + unreadable < total:
             return None
-        return Proof(total, distinct, reason)
+        return Proof(total, distinct, mended.reason, short=mended.short)
 
     def day(self, day: date) -> Asking[Proof]:
         """Reads one day by page number and by cursor, again while that brings news: ties may come in any order."""
@@ -101,32 +110,34 @@ class Mender:
 
     def _read_day(self, day: date) -> Asking[Proof]:
         desk, seen = self._desk, Seen(forgetful=False)
-        rounds_with_news = idle = 0
+        rounds_with_news = idle = beside = 0
         total: int | None = None
         wire = desk.wire(Window(day, day))
         for number in range(ROUNDS):
             if wire != desk.wire(Window(day, day)):  # an answer has shown the end to be inclusive
                 wire, seen, total = desk.wire(Window(day, day)), Seen(forgetful=False), None
             met = seen.count
-            counted, cut_off = yield from self._read_pages(wire, seen, backwards=number % 2 == 1)
+            counted, pages, cut_off = yield from self._read_pages(wire, seen, backwards=number % 2 == 1)
             total = max(total or 0, counted) if counted is not None else total
-            if (total is None or seen.count < total) and (cut_off or not met):
+            if (total is None or seen.count < total) and (cut_off or (pages > 1 and not met)):
                 yield from read_span(desk, wire, seen)
-            beside = sum(calls for other, calls in seen.by_day.items() if other != str(day))
+            beside = seen.beside(Window(day, day))
             if total is not None and seen.count >= total:
                 return Proof(total - beside, seen.count - beside, strays=len(seen.strays))
             news = seen.count > met
             rounds_with_news += news
             idle = 0 if news else idle + 1
-            if idle >= (2 if rounds_with_news < 2 else 8) or desk.requests > self._allowed:
+            patience = 8 if rounds_with_news > 1 else 2 if pages > 1 else 1
+            if idle >= patience or desk.requests > self._allowed:
                 break
         if total is None:
             reason = f"{day}: {NO_COUNT}"
         else:
             reason = f"{day}: {seen.count} of the {total} calls that the API counts could be read"
-        return Proof(total, seen.count, reason, strays=len(seen.strays))
+        own = total if len(wire) == 1 else None  # a day more was asked for: whose the missing calls are is not known
+        return Proof(own, seen.count - beside, reason, strays=len(seen.strays), short=frozenset({day}))
 
-    def _read_pages(self, wire: Window, seen: Seen, *, backwards: bool) -> Asking[tuple[int | None, bool]]:
+    def _read_pages(self, wire: Window, seen: Seen, *, backwards: bool) -> Asking[tuple[int | None, int, bool]]:
         """Reads by page number, as deep as allowed.
 
         Args:
@@ -136,7 +147,8 @@ class Mender:
                 turn, each page then meets another copy.
 
         Returns:
-            How many calls there are (at least as many as were read), and whether the pages were cut off.
+            How many calls there are (at least as many as were read), on how many pages that hold any, and whether the
+            pages were cut off.
         """
         desk = self._desk
         page = yield from desk.ask(wire, size=desk.widest)
@@ -154,12 +166,13 @@ class Mender:
             number, before = number + 1, keys
             page = yield from desk.ask(wire, page=number, size=size)
         else:
-            return total, True
-        for back in range(number - 1, 0, -1) if backwards else ():
+            return total, number, True
+        pages = number if page.rows else number - 1
+        for back in range(pages if pages < number else pages - 1, 0, -1) if backwards else ():
             page = yield from desk.ask(wire, page=back, size=size)
             if isinstance(page, Page):
                 desk.take(page, seen, wire)
-        return (None if total is None else max(total, rows)), False
+        return (None if total is None else max(total, rows)), pages, False
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,10 +100,20 @@ def _walk(desk: Desk) -> Asking[Receipt]:
     if len(reading.wire) < len(desk.wire(desk.window)):
         reading = yield from mender.read(desk.window)  # the last day was not asked for
     proof = yield from mender.prove(desk.window, reading)
-    reason = proof.reason or unknown
+    reason, short = proof.reason or unknown, proof.short | ({desk.window.end} if unknown else frozenset())
     if reason is None and (proof.total is None or proof.distinct < proof.total):
-        reason = f"{proof.distinct} of the {proof.total} calls that the API counts could be read"
-    return Receipt(requests=desk.requests, read=desk.read, distinct=proof.distinct, counted=proof.total, reason=reason)
+        reason, short = (
+            f"{proof.distinct} of the {proof.total} calls that the API counts could be read",
+            frozenset(desk.window),
+        )
+    return Receipt(
+        requests=desk.requests,
+        read=desk.read,
+        distinct=proof.distinct,
+        counted=proof.total,
+        reason=reason,
+        short_days=short,
+    )
 
 
 def settle_the_end(desk: Desk) -> Asking[str | None]:

@@ -17,7 +17,7 @@ from typing import Final, Self, TextIO
 from harvester.errors import StorageError
 from harvester.landing.files import make_directory, storage
 from harvester.landing.lock import hold
-from harvester.model import AccountId, AppName, Outcome, Status, Window
+from harvester.model import AccountId, AppName, Outcome, Window
 
 SCHEMA_VERSION: Final = 1
 _SCHEMA: Final = f"""
@@ -150,13 +150,13 @@ class Ledger:
                 "damaged: move it away; the next run reads its window again, and nothing that was published is harmed."
             ) from error
 
-    def commit(self, outcome: Outcome, *, run_id: str, days: Mapping[date, int], at: datetime) -> None:
+    def commit(self, outcome: Outcome, *, run_id: str, days: Mapping[date, Known], at: datetime) -> None:
         """Records how a slice ended, and for a finished walk its days, in one transaction.
 
         Args:
             outcome: How it ended.
             run_id: Of this run.
-            days: Different calls by day, for all days that the slice may mark: those that were over when read.
+            days: What is known of its days now; only of those that were over when they were read.
             at: Now.
 
         Raises:
@@ -164,7 +164,6 @@ class Ledger:
         """
         receipt, window = outcome.receipt, outcome.slice.window
         evidence = (receipt.requests, receipt.read, receipt.distinct, receipt.counted) if receipt else (None,) * 4
-        complete = outcome.status is Status.COMPLETE
         account = outcome.slice.account.id
         with self._translated(), self._transaction():
             self._db.execute(
@@ -178,7 +177,7 @@ class Ledger:
             if receipt:
                 self._db.executemany(
                     "INSERT OR REPLACE INTO days VALUES (?,?,?,?,?)",
-                    [(account, day.toordinal(), complete, calls, run_id) for day, calls in days.items()],
+                    [(account, day.toordinal(), one.complete, one.calls, run_id) for day, one in days.items()],
                 )
 
     @contextlib.contextmanager

@@ -10,6 +10,7 @@ held ready for a warehouse. What a slice costs meanwhile is memory, bounded over
 
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import date, datetime
 from functools import partial
 from typing import Final, assert_never
@@ -18,10 +19,10 @@ import anyio
 
 from harvester.errors import DamagedError
 from harvester.landing.files import storage
-from harvester.landing.ledger import Ledger
+from harvester.landing.ledger import Known, Ledger
 from harvester.landing.part import Part
 from harvester.landing.partition import Change, Zone
-from harvester.model import BEIJING, AccountId, Batch, End, Outcome, Slice, Status
+from harvester.model import BEIJING, AccountId, Batch, End, Outcome, Receipt, Slice, Status
 
 THREADS: int = 8
 """Days that are published side by side."""
@@ -92,43 +93,52 @@ class Writer:
     def _finish(self, end: End) -> Outcome:
         part = self._parts.pop(end.slice, None)
         outcome = Outcome(slice=end.slice, status=end.status, reason=end.reason, receipt=end.receipt)
-        days: dict[date, int] = {}
+        days: dict[date, Known] = {}
         if end.receipt:
-            outcome, days = self._publish(end, part or Part(self._zone.scratch / "none.part"))
+            outcome, days = self._publish(end, end.receipt, part or Part(self._zone.scratch / "none.part"))
         if part:
             with storage(self._zone.scratch, "clear"):
                 part.discard()
         now = datetime.fromtimestamp(self._wall(), BEIJING)
-        over = {day: calls for day, calls in days.items() if day < self._today}  # when the run began, so when read
+        over = {day: known for day, known in days.items() if day < self._today}  # when the run began, so when read
         self._ledger.commit(outcome, run_id=self._run_id, days=over, at=now)
         return outcome
 
-    def _publish(self, end: End, part: Part) -> tuple[Outcome, dict[date, int]]:
+    def _publish(self, end: End, receipt: Receipt, part: Part) -> tuple[Outcome, dict[date, Known]]:
         """Publishes every day, those without a call too: the calls that are in their files are missing tonight."""
         account, total = end.slice.account.id, Change()
-        days = dict.fromkeys(end.slice.window, 0)
+        days: dict[date, Known] = {}
         damage: list[str] = []
-        names = sorted({*part.days, *map(str, days)})
-        for day, change in zip(names, self._publish_days(account, names, part), strict=True):
+        names = sorted({*part.days, *map(str, end.slice.window)})
+        for name, change in zip(names, self._publish_days(account, names, part), strict=True):
+            day = date.fromisoformat(name)
             if isinstance(change, DamagedError):  # the other days land all the same
                 damage.append(str(change))
+                days[day] = Known(0, complete=False)
             else:
                 total += change
-                days[date.fromisoformat(day)] = change.landed
+                days[day] = Known(change.landed, complete=day not in receipt.short_days)
         if part.strays:
             self._zone.quarantine(account, part.strays)
-        status, reason = _verdict(end, total.landed + len(part.strays), damage)
         outcome = Outcome(
             slice=end.slice,
-            status=status,
-            reason=reason,
-            receipt=end.receipt,
+            status=end.status,
+            reason=end.reason,
+            receipt=receipt,
             landed=total.landed,
             new=total.new,
             changed=total.changed,
             missing=total.missing,
             quarantined=len(part.strays),
         )
+        if damage:
+            reason = damage[0] + (f" (and {len(damage) - 1} more files of the slice)" if damage[1:] else "")
+            return replace(outcome, status=Status.FAILED, reason=reason), days
+        here = total.landed + len(part.strays)
+        if end.status is Status.COMPLETE and here < receipt.distinct:
+            reason = f"{here} different calls landed, but {receipt.distinct} were counted while reading"
+            nothing_proven = {day: replace(known, complete=False) for day, known in days.items()}
+            return replace(outcome, status=Status.SHORT, reason=reason), nothing_proven
         return outcome, days
 
     def _publish_days(self, account: AccountId, days: Sequence[str], part: Part) -> list[Change | DamagedError]:
@@ -146,12 +156,3 @@ class Writer:
             return [publish(day) for day in days]
         with ThreadPoolExecutor(THREADS) as threads:
             return list(threads.map(publish, days))
-
-
-def _verdict(end: End, here: int, damage: Sequence[str]) -> tuple[Status, str | None]:
-    """The walk's verdict, held against what really lies in the files."""
-    if damage:
-        return Status.FAILED, damage[0] + (f" (and {len(damage) - 1} more files of the slice)" if damage[1:] else "")
-    if end.receipt and end.status is Status.COMPLETE and here < end.receipt.distinct:
-        return Status.SHORT, f"{here} different calls landed, but {end.receipt.distinct} were counted while reading"
-    return end.status, end.reason

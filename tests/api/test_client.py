@@ -188,7 +188,7 @@ class TestVerdicts:
         [
             (WRONG, SliceFault, "code 18002, a wrong request, the API says: wrong"),
             (refused(999_999), SliceFault, "code 999999, an unknown code"),
-            (Response(302, {}, b""), SliceFault, "HTTP 302"),
+            (Response(404, {}, b""), SliceFault, "HTTP 404"),
             (Response(404, {}, b"nginx"), SliceFault, "HTTP 404"),
             (refused(12201), AccountFault, "code 12201, the token may not read this account"),
             (refused(32211), AccountFault, "code 32211, the account is inactive"),

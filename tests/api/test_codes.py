@@ -74,9 +74,9 @@ def test_an_unknown_code_is_judged_by_its_type(status: int, verdict: Verdict, *,
     [
         (None, Verdict.RETRY),  # no answer at all
         (200, Verdict.RETRY),  # an answer that is no envelope
-        (204, Verdict.FAIL_SLICE),
-        (301, Verdict.FAIL_SLICE),
-        (302, Verdict.FAIL_SLICE),
+        (204, Verdict.RETRY),
+        (301, Verdict.RETRY),
+        (302, Verdict.RETRY),
         (400, Verdict.FAIL_SLICE),
         (401, Verdict.FAIL_SLICE),
         (403, Verdict.FAIL_SLICE),
@@ -92,7 +92,7 @@ def test_an_unknown_code_is_judged_by_its_type(status: int, verdict: Verdict, *,
     ],
 )
 def test_an_answer_without_a_code_is_judged_by_its_status(status: int | None, verdict: Verdict) -> None:
-    """No answer, a broken one and a 5xx are repeated, 429 slows the app, the rest fails its slice."""
+    """No answer, a broken one, a redirect and a 5xx are repeated, 429 slows the app, the rest fails its slice."""
     assert judge(Fault(text="", status=status)) is verdict
 
 

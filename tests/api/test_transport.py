@@ -86,7 +86,7 @@ class TestSandboxFaults:
             ("garbage", 200, None, Verdict.RETRY),
             ("bad-gateway", 502, None, Verdict.RETRY),
             ("unavailable", 503, None, Verdict.RETRY),
-            ("redirect", 302, None, Verdict.FAIL_SLICE),
+            ("redirect", 302, None, Verdict.RETRY),
             ("code:11017", 200, 11017, Verdict.PAUSE_APP),
             ("code:51001", 200, 51001, Verdict.RETRY),
         ],

@@ -4,7 +4,7 @@ import contextlib
 import io
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -57,9 +57,18 @@ def batch(one: Slice, *some: Call) -> Batch:
     return Batch(slice=one, calls=some, strays=(), size_bytes=len(some))
 
 
-def end(one: Slice, distinct: int, *, status: Status = Status.COMPLETE, reason: str | None = None) -> End:
+def end(
+    one: Slice,
+    distinct: int,
+    *,
+    status: Status = Status.COMPLETE,
+    reason: str | None = None,
+    short_days: Iterable[date] = (),
+) -> End:
     """The end of a walk that met so many different calls."""
-    receipt = Receipt(requests=1, read=distinct, distinct=distinct, counted=distinct, reason=reason)
+    receipt = Receipt(
+        requests=1, read=distinct, distinct=distinct, counted=distinct, reason=reason, short_days=frozenset(short_days)
+    )
     return End(slice=one, status=status, reason=reason, receipt=receipt)
 
 

@@ -38,7 +38,8 @@ def outcome(one: Slice, status: Status = Status.COMPLETE, reason: str | None = N
 
 def commit(ledger: Ledger, what: Outcome, calls: int = 5, run_id: str = "run-1") -> None:
     """Records a slice, all of its days with so many calls."""
-    ledger.commit(what, run_id=run_id, days=dict.fromkeys(what.slice.window, calls), at=NOW)
+    known = Known(calls, complete=what.status is Status.COMPLETE)
+    ledger.commit(what, run_id=run_id, days=dict.fromkeys(what.slice.window, known), at=NOW)
 
 
 def rows_of(ledger: Ledger, table: str) -> list[dict[str, object]]:

@@ -128,12 +128,13 @@ async def test_end_without_receipt(night: Night) -> None:
 
 
 async def test_short_slice(night: Night) -> None:
-    """What a short slice has read lands, and none of its days is complete."""
-    only = call("a", f"{DAYS[0]} 00:00:00")
-    [outcome] = await night.drain(batch(SLICE, only), end(SLICE, 1, status=Status.SHORT, reason="1 of 2"))
+    """What a short slice has read lands; its days are complete but for those that the walk could not prove."""
+    only, unproven = call("a", f"{DAYS[0]} 00:00:00"), date.fromisoformat(DAYS[1])
+    the_end = end(SLICE, 1, status=Status.SHORT, reason="1 of 2", short_days=[unproven])
+    [outcome] = await night.drain(batch(SLICE, only), the_end)
     assert (outcome.status, outcome.reason, outcome.landed) == (Status.SHORT, "1 of 2", 1)
     assert night.landed(DAYS[0]) == [only]
-    assert not any(known.complete for known in night.known().values())
+    assert [day for day, known in night.known().items() if not known.complete] == [unproven]
 
 
 async def test_calls_that_do_not_all_land(night: Night) -> None:
@@ -255,7 +256,7 @@ async def test_damaged_partition(damaged_day: int, night: Night) -> None:
     for number, day in enumerate(DAYS):
         if number != damaged_day:
             assert night.landed(day) == [some[number]]
-    assert not any(known.complete for known in night.known().values())
+    assert [known.complete for known in night.known().values()] == [n != damaged_day for n in range(3)]
     path.unlink()
     night.outcomes.clear()
     [healed] = await night.drain(batch(SLICE, *some), end(SLICE, 3))
@@ -270,7 +271,7 @@ async def test_several_damaged_partitions(night: Night) -> None:
     outcome = (await night.drain(end(SLICE, 0)))[-1]
     assert outcome.status is Status.FAILED
     assert (outcome.reason or "").endswith("(and 1 more files of the slice)")
-    assert not any(known.complete for known in night.known().values())
+    assert [known.complete for known in night.known().values()] == [False, False, True]
 
 
 async def test_storage_that_fails(night: Night) -> None:
