@@ -109,6 +109,7 @@ class Mender:
         return self._days[day]
 
     def _read_day(self, day: date) -> Asking[Proof]:
+        """See `day`. More calls than counted prove nothing when pages were cut off: the count may be capped."""
         desk, seen = self._desk, Seen(forgetful=False)
         rounds_with_news = idle = beside = 0
         total: int | None = None
@@ -122,7 +123,7 @@ class Mender:
             if (total is None or seen.count < total) and (cut_off or (pages > 1 and not met)):
                 yield from read_span(desk, wire, seen)
             beside = seen.beside(Window(day, day))
-            if total is not None and seen.count >= total:
+            if total is not None and (seen.count == total or (seen.count > total and not cut_off)):
                 return Proof(total - beside, seen.count - beside, strays=len(seen.strays))
             news = seen.count > met
             rounds_with_news += news
