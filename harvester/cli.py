@@ -79,8 +79,10 @@ def _scope_options(command: Decorated) -> Decorated:
 @cli.command()
 @_config_argument
 @_scope_options
-@click.option("--max-duration", "max_duration_s", type=_duration, metavar="4h", help="End softly after this long.")
-@click.option("--max-requests", type=click.IntRange(min=1), metavar="N", help="End softly after this many requests.")
+@click.option(
+    "--max-duration", "max_duration_s", type=_duration, metavar="4h", help="Send nothing more after this long."
+)
+@click.option("--max-requests", type=click.IntRange(min=1), metavar="N", help="Send no more requests than this.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done, ask the API nothing.")
 @click.option("--summary", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Report, as JSON.")
 @click.option("--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True)

@@ -18,7 +18,7 @@ from harvester.model import Account, AppName, Page, Query, Refusal
 
 log = logging.getLogger(__name__)
 
-_BASE_BACKOFF_S = 0.5
+_BASE_BACKOFF_S = 1.0
 _WORTH_TELLING = 3
 """Attempts that failed before a person is told: the first few are daily bread."""
 _MAX_WAITS = 12
@@ -39,7 +39,7 @@ class Retry:
     max_backoff_s: float = 60.0
 
     def backoff_s(self, attempt: int, chance: float) -> float:
-        """Full jitter: a uniform share of 0.5 s · 2^(attempt-1), at most `max_backoff_s`.
+        """Full jitter: a uniform share of 1 s · 2^(attempt-1), at most `max_backoff_s`.
 
         Args:
             attempt: The one that failed, from 1.

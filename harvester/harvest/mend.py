@@ -9,6 +9,8 @@ from harvester.model import Page, Window
 
 MAX_DIFFERENCE_DAYS = 30
 """`end_date` is at most this many days after `start_date` (documented)."""
+STALE_PAGES = 3
+"""So many pages in a row that repeat what the pages before them held: page numbers lead nowhere."""
 ROUNDS = 40
 """A day is read at most this often."""
 MENDING_REQUESTS = 60
@@ -70,7 +72,7 @@ class Mender:
             return proof
         if len(window) == 1:
             return (yield from self.day(window.start))
-        if self._desk.requests > self._allowed:
+        if self._desk.requests > self._allowed and reading.span.sound:
             met = reading.seen.count
             reason = f"{window}: {met} of {reading.span.total} calls read after {self._desk.requests} requests; gave up"
             return Proof(reading.span.total, met, reason, short=frozenset(window))
@@ -118,7 +120,7 @@ class Mender:
             if wire != desk.wire(Window(day, day)):  # an answer has shown the end to be inclusive
                 wire, seen, total = desk.wire(Window(day, day)), Seen(forgetful=False), None
             met = seen.count
-            counted, pages, cut_off = yield from self._read_pages(wire, seen, backwards=number % 2 == 1)
+            counted, pages, cut_off = yield from self._read_pages(wire, seen, round_number=number)
             total = max(total or 0, counted) if counted is not None else total
             if (total is None or seen.count < total) and (cut_off or (pages > 1 and not met)):
                 yield from read_span(desk, wire, seen)
@@ -131,21 +133,18 @@ class Mender:
             patience = 8 if rounds_with_news > 1 else 2 if pages > 1 else 1
             if idle >= patience or desk.requests > self._allowed:
                 break
-        if total is None:
-            reason = f"{day}: {NO_COUNT}"
-        else:
-            reason = f"{day}: {seen.count} of the {total} calls that the API counts could be read"
+        reason = f"{day}: {_shortfall(seen.count, total)}"
         own = total if len(wire) == 1 else None  # a day more was asked for: whose the missing calls are is not known
         return Proof(own, seen.count - beside, reason, strays=len(seen.strays), short=frozenset({day}))
 
-    def _read_pages(self, wire: Window, seen: Seen, *, backwards: bool) -> Asking[tuple[int | None, int, bool]]:
+    def _read_pages(self, wire: Window, seen: Seen, *, round_number: int) -> Asking[tuple[int | None, int, bool]]:
         """Reads by page number, as deep as allowed.
 
         Args:
             wire: The dates.
             seen: What was met.
-            backwards: Whether to go back over the pages once more, last page first: where answers come from copies in
-                turn, each page then meets another copy.
+            round_number: From 0. The first is read whatever it costs. Each second one goes back over the pages once
+                more, last page first: where answers come from copies in turn, each page then meets another copy.
 
         Returns:
             How many calls there are (at least as many as were read), on how many pages that hold any, and whether the
@@ -156,24 +155,35 @@ class Mender:
         if not isinstance(page, Page):
             page = yield from desk.ask(wire)
         size, total = desk.asked, page.total if isinstance(page, Page) else None
-        number, rows, before = 1, 0, frozenset[str]()
-        while isinstance(page, Page) and desk.requests <= self._allowed:
+        number, rows, stale, met = 1, 0, 0, set[str]()
+        capacity = capacity_of(page, size) if isinstance(page, Page) else size
+        while isinstance(page, Page) and stale < STALE_PAGES and (not round_number or desk.requests <= self._allowed):
             desk.take(page, seen, wire)
             rows += page.rows
-            full, keys = page.rows >= capacity_of(page, size), keys_of(page)
-            repeats = keys == before if total is None else rows > 2 * total + 10 * size
-            if not page.rows or repeats or (total is not None and rows >= total and not full):
+            full, keys = page.rows >= capacity, keys_of(page)
+            if not page.rows or (total is not None and rows >= total and not full):
                 break
-            number, before = number + 1, keys
+            stale = stale + 1 if keys <= met else 0
+            met |= keys
+            capacity = min(capacity, page.rows)  # it was not the last, and so as full as pages get
+            number += 1
             page = yield from desk.ask(wire, page=number, size=size)
         else:
             return total, number, True
         pages = number if page.rows else number - 1
-        for back in range(pages if pages < number else pages - 1, 0, -1) if backwards else ():
+        for back in range(pages if pages < number else pages - 1, 0, -1) if round_number % 2 else ():
             page = yield from desk.ask(wire, page=back, size=size)
             if isinstance(page, Page):
                 desk.take(page, seen, wire)
         return (None if total is None else max(total, rows)), pages, False
+
+
+def _shortfall(read: int, total: int | None) -> str:
+    if total is None:
+        return NO_COUNT
+    if read > total:
+        return f"the API counts {total} calls and shows {read}, but lets none of its pages show all"
+    return f"{read} of the {total} calls that the API counts could be read"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """The fold of outcomes into a report, and the report in words. Pure."""
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -9,6 +10,7 @@ from typing import Any, Final
 from harvester.errors import ExitCode
 from harvester.model import AppName, Outcome, Slice, Status, TokenName, Window
 
+_TRACE: Final = re.compile(r" \(trace [^)]*\)")
 _ACCOUNTS_NAMED: Final = 3
 _CAUSES_NAMED: Final = 12
 _TOKENS_NAMED: Final = 8
@@ -176,7 +178,7 @@ def _deaths(reasons: Sequence[str]) -> list[str]:
 def _causes(troubles: Iterable[Trouble]) -> list[str]:
     by_cause: defaultdict[tuple[Status, str], list[Trouble]] = defaultdict(list)
     for one in troubles:
-        by_cause[one.status, one.reason].append(one)
+        by_cause[one.status, _TRACE.sub("", one.reason)].append(one)  # each answer has a trace id of its own
     ordered = sorted(by_cause.items(), key=lambda item: -len(item[1]))
     lines = []
     for (status, reason), ones in ordered[:_CAUSES_NAMED]:

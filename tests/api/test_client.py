@@ -106,24 +106,24 @@ class TestRetry:
         ("attempt", "chance", "expected_s"),
         [
             (1, 0.0, 0),
-            (1, 0.5, 0.25),
-            (1, 1.0, 0.5),
-            (2, 1.0, 1),
-            (3, 1.0, 2),
-            (7, 1.0, 32),
-            (8, 1.0, 60),
+            (1, 0.5, 0.5),
+            (1, 1.0, 1),
+            (2, 1.0, 2),
+            (3, 1.0, 4),
+            (6, 1.0, 32),
+            (7, 1.0, 60),
             (100, 0.5, 30),
         ],
     )
     def test_backoff_doubles_up_to_its_bound(self, attempt: int, chance: float, expected_s: float) -> None:
-        """Half a second, one, two, …, never more than a minute; chance takes its share."""
+        """A second, two, four, …, never more than a minute; chance takes its share."""
         assert Retry().backoff_s(attempt, chance) == expected_s
 
     @given(st.integers(1, 100), st.floats(0, 1, exclude_max=True), st.floats(0.001, 3600))
     def test_jitter_is_full(self, attempt: int, chance: float, max_backoff_s: float) -> None:
         """Between nothing and the bound, in proportion to chance."""
         retry = Retry(max_backoff_s=max_backoff_s)
-        ceiling = min(max_backoff_s, 0.5 * 2 ** (attempt - 1))
+        ceiling = min(max_backoff_s, 1.0 * 2 ** (attempt - 1))
         assert 0 <= retry.backoff_s(attempt, chance) <= ceiling
         assert retry.backoff_s(attempt, chance) == pytest.approx(chance * ceiling)
 
@@ -142,7 +142,7 @@ class TestRetry:
             runner.run(run())
         waits = [later - at for at, later in zip(transport.sent_at, transport.sent_at[1:], strict=False)]
         assert len(waits) == attempts - 1
-        assert all(0 <= wait <= min(max_backoff_s, 0.5 * 2**n) + 1e-9 for n, wait in enumerate(waits))
+        assert all(0 <= wait <= min(max_backoff_s, 1.0 * 2**n) + 1e-9 for n, wait in enumerate(waits))
 
 
 class TestVerdicts:
@@ -151,14 +151,14 @@ class TestVerdicts:
     @pytest.mark.parametrize(
         ("first", "sent_at"),
         [
-            (BUSY, [0, 0.25]),
-            (LOST, [0, 0.25]),
-            (Response(502, {}, b"<html>"), [0, 0.25]),
-            (Response(200, {}, b'{"code":0,"da'), [0, 0.25]),
-            (envelope({"code": 999_999, "code_type": "SysException"}), [0, 0.25]),
+            (BUSY, [0, 0.5]),
+            (LOST, [0, 0.5]),
+            (Response(502, {}, b"<html>"), [0, 0.5]),
+            (Response(200, {}, b'{"code":0,"da'), [0, 0.5]),
+            (envelope({"code": 999_999, "code_type": "SysException"}), [0, 0.5]),
             (refused(12100), [0, 0]),
             (refused(12101, date="Sat, 31 Oct 2026 00:00:00 GMT"), [0, 0]),
-            (refused(12101), [0, 0.25]),
+            (refused(12101), [0, 0.5]),
             (refused(11016), [0, 1]),
             (refused(11017), [0, 60]),
             (refused(11019), [0, 30]),
@@ -167,7 +167,7 @@ class TestVerdicts:
             (refused(11019, retry_after="200"), [0, 200]),
             (refused(11019, retry_after="999999"), [0, 300]),
             (refused(51001, retry_after="5"), [0, 5]),
-            (refused(51001, retry_after="0"), [0, 0.25]),
+            (refused(51001, retry_after="0"), [0, 0.5]),
             (refused(51001, retry_after="999999"), [0, 60]),
             (Response(503, {"retry-after": "7"}, b""), [0, 7]),
         ],
