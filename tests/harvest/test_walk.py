@@ -739,3 +739,47 @@ def test_what_other_walks_find_out_meanwhile_is_heeded(order: Order, end: End, h
         then = step.then
     assert then.reason is None
     assert landed == {entry.id for entry in entries if dt.date.fromisoformat(entry.start[:10]) in window}
+
+
+def minutes(day: int, count: int) -> list[Entry]:
+    """One call a minute from eight o'clock on."""
+    return [entry for m in range(count) for entry in at(day, f"{8 + m // 60:02d}:{m % 60:02d}:00")]
+
+
+@pytest.mark.parametrize("order", Order)
+@pytest.mark.parametrize(
+    ("entries", "days", "page_size", "switches"),
+    [
+        (
+            [*minutes(0, 394), *at(0, "18:00:30", 11)],
+            1,
+            5,
+            Switches(limit=Limit.REFUSE, largest=5, depth=250, total=Total.CAPPED, total_cap=15),
+        ),
+        (
+            [entry for day in (0, 1, 3, 4) for entry in minutes(day, 40)] + at(2, "10:00:00", 463) + minutes(2, 21),
+            5,
+            20,
+            Switches(
+                cursor=Cursor.INCLUSIVE,
+                limit=Limit.CLAMP_ECHO_ASKED,
+                largest=20,
+                depth=200,
+                total=Total.CAPPED,
+                total_cap=60,
+                end=End.MIDNIGHT,
+            ),
+        ),
+    ],
+    ids=["refused pages", "clamped pages"],
+)
+def test_a_capped_count_proves_no_second_that_was_stepped_over(
+    entries: list[Entry], days: int, page_size: int, switches: Switches, order: Order
+) -> None:
+    """A tie beyond every page and depth is reported, though more calls were read than the API counts."""
+    window = window_of(days)
+    outcome, api, _ = walk_over(entries, replace(switches, order=order), window, page_size)
+    missing = outcome.missing(api.throughout(window))
+    assert missing or order is Order.DESC  # where pages by number begin with the tie
+    assert not (outcome.complete and missing)
+    assert {one.split()[0] for one in missing} <= {str(day) for day in outcome.receipt.short_days}
