@@ -4,7 +4,6 @@ import re
 import subprocess
 import sys
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -125,12 +124,6 @@ class TestPage:
         assert (only.start, only.day) == (START, "2023-01-10")
         assert b"\n" not in only.line
         assert json.loads(only.line) == json.loads(EXAMPLE)["data"]["entities"][0]
-
-    def test_the_example_is_the_one_beside_the_project(self) -> None:
-        """The copy in this file is true to the official page, where that is at hand."""
-        official = Path("/work/shared/leads_call_records_get.txt")
-        if official.exists():
-            assert EXAMPLE in official.read_text()
 
     @pytest.mark.parametrize(
         ("written", "total"),

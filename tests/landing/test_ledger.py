@@ -167,9 +167,9 @@ def test_closing_frees_the_lock(tmp_path: Path) -> None:
 def test_killed_holder(tmp_path: Path) -> None:
     """The lock of a killed process is taken over without a person, and what it had committed is there."""
     code = (
-        "import sys, time; from pathlib import Path; from harvester.landing.ledger import Ledger\n"
+        "import signal, sys; from pathlib import Path; from harvester.landing.ledger import Ledger\n"
         "ledger = Ledger.open(Path(sys.argv[1])); ledger.add_usage('main', 7, 0); print('held', flush=True)\n"
-        "time.sleep(600)"
+        "signal.pause()"
     )
     with subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE) as holder:
         try:
