@@ -17,7 +17,7 @@ ACCOUNT_ID = AccountId(2045867)
 APP = AppName("main")
 TOKEN_NAME = TokenName("agency")
 TOKEN = "SECRET0123456789abcdef0123456789"  # noqa: S105 - the one secret of the tests, which must show up nowhere
-PHONE = "13810433402"
+PHONE = "10000000001"
 NOW_S = 1_793_404_800.0
 """2026-10-31 00:00 UTC: 08:00 in Beijing."""
 ACCOUNT = Account(id=ACCOUNT_ID, token=TOKEN_NAME, app=APP)

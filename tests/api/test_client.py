@@ -42,7 +42,7 @@ from tests.virtual_time import PureVirtualTimeLoop, VirtualTimeLoop
 pytestmark = pytest.mark.anyio
 OTHER_TOKEN: Final = TokenName("other")
 OTHER_ACCOUNT: Final = Account(id=AccountId(7), token=OTHER_TOKEN, app=APP)
-ECHO: Final = f"bad request: access_token={TOKEN}&nonce=1 caller {PHONE} (138-1043-3402)"
+ECHO: Final = f"bad request: access_token={TOKEN}&nonce=1 caller {PHONE} (100-0000-0001)"
 """What a server says that says everything it knows."""
 LOST: Final = AttemptError("the connection broke")
 BUSY, WRONG, PAGE = refused(51001, "busy"), refused(18002, "wrong"), good(call(1))
@@ -553,7 +553,7 @@ class TestSecrets:
         except CallError as error:
             shown.append(all_of(error))
         shown += [repr(transport.requests), repr(one.tokens.dead), caplog.text]
-        for secret in (TOKEN, PHONE, "138-1043-3402"):
+        for secret in (TOKEN, PHONE, "100-0000-0001"):
             assert not [text for text in shown if secret in text]
 
 
