@@ -1,6 +1,6 @@
 """The writer: drains the queue, collects each slice's calls, publishes and commits it when it ends.
 
-Publishing a slice is one step that cancellation does not interrupt: its days' files are replaced one by one, each
+Publishing a slice is one step that cancellation does not interrupt: its days' files are replaced, each whole and
 durable, and then the ledger says so. A crash in between leaves whole files that the ledger does not know yet: the next
 run reads the slice again and finds them as they should be.
 
