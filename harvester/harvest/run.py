@@ -106,7 +106,7 @@ class _Run:
         writer = Writer(self.zone, self._ledger, self.report.run_id, self._around.wall, self._ended)
         quotas, plans, queue = self._quotas(), self._plans(), Queue()
         client = Client(transport, quotas, self._tokens, assignment.retry, self._around)
-        schedule = Schedule(client, queue, self._begun, page_size=assignment.page_size, workers=assignment.in_flight)
+        schedule = Schedule(client, queue, self._open.add, page_size=assignment.page_size, workers=assignment.in_flight)
         log.info("run %s: %d accounts, %s", self.report.run_id, len(assignment.accounts), assignment.scope.window)
         error: HarvesterError | None = None
         try:
@@ -148,9 +148,6 @@ class _Run:
     def _complete_days(self, window: Window) -> Mapping[AccountId, set[date]]:
         known = self._ledger.known(window)
         return {account: {day for day, what in days.items() if what.complete} for account, days in known.items()}
-
-    def _begun(self, one: Slice) -> None:
-        self._open.add(one)
 
     def _ended(self, outcome: Outcome) -> None:
         self._open.discard(outcome.slice)
