@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 
 from harvester.api.client import Retry
 from harvester.api.quota import Limits
 from harvester.config import DayExpr, Settings
 from harvester.errors import ConfigError, Problem
 from harvester.harvest.assignment import Assignment
+from harvester.harvest.pace import Pace
 from harvester.model import Account, AppName, TokenName
 from harvester.plan import Scope
 
@@ -66,10 +67,18 @@ def assignment_of(settings: Settings, options: Options, today: date) -> Assignme
         output_dir=settings.output.dir,
         state_dir=settings.state.dir,
         compression=settings.output.compression,
+        fleet=[account.id for account in settings.accounts],
+        keep_missing=settings.output.on_missing == "keep",
+        pace=Pace(every_s=settings.state.checkpoint_every_s, every_bytes=settings.state.checkpoint_size_bytes),
+        resume_within=_timedelta(settings.state.resume_within_s),
         max_requests=options.max_requests,
         max_duration_s=options.max_duration_s,
         progress=options.progress,
     )
+
+
+def _timedelta(seconds: float | None) -> timedelta | None:
+    return None if seconds is None else timedelta(seconds=seconds)
 
 
 def _chosen(settings: Settings, ids: Sequence[int]) -> list[Account]:

@@ -13,7 +13,8 @@ from harvester.config import load
 from harvester.errors import ExitCode
 from harvester.harvest.assignment import Assignment
 from harvester.harvest.run import harvest
-from harvester.landing.files import read_lines, storage
+from harvester.landing.files import storage
+from harvester.landing.ndjson import read_lines
 from harvester.landing.partition import Zone
 from harvester.model import BEIJING
 from harvester.report.logs import set_up

@@ -10,6 +10,7 @@
     ├── AttemptError                        one attempt brought no whole answer
     └── CallError                           one logical call of the API has failed for good
         ├── SliceFault                      …and its slice with it
+        │   └── RefusedFault                …since the API refuses this request, today and tomorrow
         ├── AccountFault                    …and the account cannot be read by this token
         ├── TokenFault                      …and the token is dead
         └── QuotaSpent                      …the app's quota or the run's budget is used up: resumable
@@ -97,6 +98,10 @@ class CallError(HarvesterError):
 
 class SliceFault(CallError):
     """This slice cannot be harvested now; every other one is untouched."""
+
+
+class RefusedFault(SliceFault):
+    """The API refuses what was asked: the same request would be refused again, so the slice has to start anew."""
 
 
 class AccountFault(CallError):

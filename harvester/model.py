@@ -1,8 +1,8 @@
 """The words of the house as values: frozen, slotted, without behaviour that could surprise."""
 
 import datetime as dt
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NewType
 
@@ -202,12 +202,14 @@ class Batch:
         calls: To land.
         strays: To quarantine.
         size_bytes: What the batch holds in memory, about: what the queue's bound counts.
+        state: The walk's own after these calls, when it is time for a checkpoint.
     """
 
     slice: Slice
     calls: Sequence[Call]
     strays: Sequence[Stray]
     size_bytes: int
+    state: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -219,12 +221,16 @@ class End:
         status: How it ended, as far as the walk can tell.
         reason: Why it is not complete; `None` if it is.
         receipt: The walk's evidence; `None` when the walk did not come to its end: then nothing is published.
+        state: Of a walk that did not come to its end, its own: where the next run goes on.
+        afresh: Whether the next walk of the slice starts anew: from where this one was, nothing more can be had.
     """
 
     slice: Slice
     status: Status
     reason: str | None = None
     receipt: Receipt | None = None
+    state: bytes | None = None
+    afresh: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -239,8 +245,11 @@ class Outcome:
         landed: Different calls of tonight's reading that are in the files now.
         new: Those that were not there before.
         changed: Those whose content differs from what was there.
-        missing: Calls that were there and that the API no longer returned; they are kept.
+        missing_on: Calls that were there and that the API no longer returned, by their day.
+        dropped: How many of those are not in the files any more (`[output] on_missing`).
         quarantined: Records that could not be placed.
+        resumed: Whether its walk went on from an earlier run's checkpoint.
+        notes: What a person should know of besides.
     """
 
     slice: Slice
@@ -250,5 +259,13 @@ class Outcome:
     landed: int = 0
     new: int = 0
     changed: int = 0
-    missing: int = 0
+    missing_on: Mapping[dt.date, int] = field(default_factory=dict)
+    dropped: int = 0
     quarantined: int = 0
+    resumed: bool = False
+    notes: tuple[str, ...] = ()
+
+    @property
+    def missing(self) -> int:
+        """Calls that were there and that the API no longer returned."""
+        return sum(self.missing_on.values())

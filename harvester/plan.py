@@ -12,7 +12,8 @@ SLICE_DAYS: Final = 30
 """Days of a slice at most. The API allows a difference of 30 days, which is 31 days if `end_date` is inclusive; should
 it turn out to be exclusive, a request needs the day more."""
 
-CompleteDays = Callable[[Window], Mapping[AccountId, AbstractSet[date]]]
+DaysByAccount = Mapping[AccountId, AbstractSet[date]]
+CompleteDays = Callable[[Window], DaysByAccount]
 """What the ledger holds complete in a window, by account."""
 
 
@@ -39,8 +40,15 @@ class Scope:
         return self.reread_days is not None and self.today - day <= timedelta(days=self.reread_days)
 
 
-def plan(accounts: Sequence[Account], scope: Scope, complete_days: CompleteDays) -> Iterator[Slice]:
-    """The slices of a run: the latest days first, and of those one slice an account in turn.
+def plan(
+    accounts: Sequence[Account],
+    scope: Scope,
+    complete_days: CompleteDays,
+    *,
+    begun: Sequence[Slice] = (),
+    queued: DaysByAccount | None = None,
+) -> Iterator[Slice]:
+    """The slices of a run: those begun before, then the latest days first, and of those one slice an account in turn.
 
     So every account has its latest days before any has its oldest, whatever ends the run early; and recording links
     die after 7 days (documented). Nothing is held but what is known of 30 days.
@@ -49,12 +57,26 @@ def plan(accounts: Sequence[Account], scope: Scope, complete_days: CompleteDays)
         accounts: In the order in which they take turns.
         scope: What to cover.
         complete_days: Asked once for each 30 days, when the plan gets there.
+        begun: Slices that go on from a checkpoint, as they are; no other slice has a day of theirs.
+        queued: Days outside of the window that are to be read too, by account; they come last.
     """
+    taken: dict[AccountId, set[date]] = {}
+    for one in begun:
+        taken.setdefault(one.account.id, set()).update(one.window)
+        yield one
     for block in _blocks(scope.window):
         complete = complete_days(block)
         for account in accounts:
-            for window in _runs(day for day in block if scope.is_due(day, complete.get(account.id, frozenset()))):
+            done = complete.get(account.id, frozenset())
+            mine = (day for day in block if day not in taken.get(account.id, ()))
+            due = (day for day in mine if scope.is_due(day, done))
+            for window in _runs(due):
                 yield Slice(account, window)
+    for account in accounts:
+        left = (queued or {}).get(account.id, frozenset()) - taken.get(account.id, frozenset())
+        for window in _runs(sorted(day for day in left if day not in scope.window)):
+            for block in _blocks(window):
+                yield Slice(account, block)
 
 
 def _blocks(window: Window) -> Iterator[Window]:

@@ -13,7 +13,7 @@ from harvester.api.client import Retry, Surroundings
 from harvester.api.quota import Limits
 from harvester.harvest.assignment import Assignment
 from harvester.harvest.run import harvest
-from harvester.landing.files import read_lines
+from harvester.landing.ndjson import read_lines
 from harvester.landing.partition import Zone
 from harvester.model import BEIJING, ONE_DAY, Account, AccountId, AppName, TokenName, Window
 from harvester.plan import Scope
@@ -65,6 +65,7 @@ def assign(served: Sandbox, folder: Path, *, days: int = 7, page_size: int = 50)
         output_dir=folder,
         state_dir=folder / ".harvester",
         compression="zstd",
+        fleet=served.world.account_ids,
     )
 
 

@@ -17,10 +17,12 @@ FLOORS = (
     {"harvester.record"},
     {"harvester.config", "harvester.plan"},
     {"harvester.api"},
-    {"harvester.harvest.desk", "harvester.harvest.span", "harvester.harvest.mend", "harvester.harvest.walk"},
-    {"harvester.harvest.queue", "harvester.harvest.assignment"},
+    {"harvester.harvest.desk", "harvester.harvest.span", "harvester.harvest.mend", "harvester.harvest.saved",
+     "harvester.harvest.walk"},
+    {"harvester.harvest.pace", "harvester.harvest.queue", "harvester.harvest.assignment"},
     {"harvester.harvest.schedule"},
     {"harvester.landing", "harvester.report"},
+    {"harvester.harvest.resume"},
     {"harvester.harvest.run", "harvester.harvest.preview"},
     {"harvester.assign"},
     {"harvester.sandbox"},
@@ -46,8 +48,8 @@ FORBIDDEN = {
 """Rooms that must not know each other though their floors would allow it: (room, what it must not import)."""
 PURE = (
     "model", "errors", "record", "plan", "api.codes", "api.protocol", "harvest.desk", "harvest.span",
-    "harvest.mend", "harvest.walk",
-    "landing.encode", "report.summary", "report.forecast",
+    "harvest.mend", "harvest.saved", "harvest.walk",
+    "landing.encode", "landing.publication", "landing.schema", "report.summary", "report.forecast",
 )  # fmt: skip
 EFFECTS = {
     "aiohttp", "anyio", "asyncio", "os", "pathlib", "random", "secrets", "socket", "sqlite3", "subprocess", "tempfile",

@@ -15,7 +15,7 @@ import orjson
 import pytest
 
 from harvester.cli import main
-from harvester.landing.files import read_lines
+from harvester.landing.ndjson import read_lines
 from harvester.sandbox.switches import ACCESS
 
 HARVESTER = (sys.executable, "-W", "error", "-m", "harvester")

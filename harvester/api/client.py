@@ -13,7 +13,7 @@ from harvester.api.protocol import read_page, request_calls
 from harvester.api.quota import NEXT_PAUSE_S, Quota
 from harvester.api.tokens import Tokens
 from harvester.api.transport import Transport
-from harvester.errors import AccountFault, AttemptError, QuotaSpent, SliceFault, TokenFault
+from harvester.errors import AccountFault, AttemptError, QuotaSpent, RefusedFault, SliceFault, TokenFault
 from harvester.model import Account, AppName, Page, Query, Refusal
 
 log = logging.getLogger(__name__)
@@ -166,7 +166,7 @@ class Client:
         """Raises when no repetition of this call can help."""
         match verdict:
             case Verdict.FAIL_SLICE | Verdict.SMALLER_PAGE | Verdict.LESS_DEEP:
-                raise SliceFault(str(fault))
+                raise RefusedFault(str(fault))
             case Verdict.SKIP_ACCOUNT:
                 raise AccountFault(str(fault))
             case Verdict.STOP_TOKEN | Verdict.RENEW_TOKEN | Verdict.REREAD_TOKEN:

@@ -19,11 +19,15 @@ from harvester.config.values import (
     DAY_PATTERN,
     DURATION_FORMS,
     DURATION_PATTERN,
+    SIZE_FORMS,
+    SIZE_PATTERN,
     DayExpr,
     UnfitError,
     format_duration,
+    format_size,
     parse_day,
     parse_duration,
+    parse_size,
 )
 
 
@@ -99,38 +103,71 @@ class Whole(Leaf):
 
 
 @dataclass(frozen=True, slots=True)
-class Duration(Leaf):
-    """A duration from `low` to `high`, both as a config writes them; read as seconds."""
+class Measure(Leaf):
+    """A number with a unit, from `low` to `high`, both as a config writes them; `off`: `"none"` turns the key off."""
 
     low: str
     high: str
+    off: bool = False
+    forms: ClassVar[str]
+    pattern: ClassVar[str]
+
+    @staticmethod
+    @abstractmethod
+    def parse(text: str) -> float:
+        """The number in the base unit; raises `ValueError`."""
 
     @property
     def expected(self) -> str:
         """The notation and the bounds."""
-        return f"{DURATION_FORMS}, from {self.low} to {self.high}"
+        return f"{self.forms}, from {self.low} to {self.high}" + (', or "none"' if self.off else "")
 
-    def read(self, raw: object) -> float:
-        """Seconds."""
+    def read(self, raw: object) -> float | None:
+        """The number in the base unit; `None` for `"none"` where that turns the key off."""
+        if self.off and raw == "none":
+            return None
         if not isinstance(raw, str):
             bare = isinstance(raw, int | float) and not isinstance(raw, bool)
             raise UnfitError(raw, self.expected, "a number alone has no unit" if bare else "")
         try:
-            seconds = parse_duration(raw)
+            number = self.parse(raw)
         except ValueError:
             hint = "a number alone has no unit" if re.fullmatch(r"[0-9.]+", raw) else ""
             raise UnfitError(raw, self.expected, hint) from None
-        if not parse_duration(self.low) <= seconds <= parse_duration(self.high):
+        if not self.parse(self.low) <= number <= self.parse(self.high):
             raise UnfitError(raw, self.expected)
-        return seconds
+        return number
 
     def schema(self) -> dict[str, Any]:
-        """A string with the notation's pattern; the bounds are in the description only."""
-        return {"type": "string", "pattern": f"^{DURATION_PATTERN}$"}
+        """A string with the notation's pattern, or `"none"`; the bounds are in the description only."""
+        text = {"type": "string", "pattern": f"^{self.pattern}$"}
+        return {"anyOf": [text, {"const": "none"}]} if self.off else text
 
-    def text(self, value: float) -> str:
+
+@dataclass(frozen=True, slots=True)
+class Duration(Measure):
+    """A duration, read as seconds."""
+
+    forms = DURATION_FORMS
+    pattern = DURATION_PATTERN
+    parse = staticmethod(parse_duration)
+
+    def text(self, value: float | None) -> str:
         """The duration in its largest whole unit."""
-        return quoted(format_duration(value))
+        return quoted("none" if value is None else format_duration(value))
+
+
+@dataclass(frozen=True, slots=True)
+class Size(Measure):
+    """A size, read as bytes."""
+
+    forms = SIZE_FORMS
+    pattern = SIZE_PATTERN
+    parse = staticmethod(parse_size)
+
+    def text(self, value: int | None) -> str:
+        """The size in its largest whole unit."""
+        return quoted("none" if value is None else format_size(value))
 
 
 class Day(Leaf):

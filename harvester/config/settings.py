@@ -13,13 +13,14 @@ from typing import Annotated, Literal, get_args
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator
 from pydantic.fields import FieldInfo
 
-from harvester.config.leaves import Day, Duration, Whole
+from harvester.config.leaves import Day, Duration, Size, Whole
 from harvester.config.texts import Array, BaseUrl, Choice, FilePath, Secret, Text
 from harvester.config.values import DayExpr
 from harvester.errors import ConfigError, Problem
 from harvester.model import Account, AppName, Window
 
 Compression = Literal["zstd", "gzip", "none"]
+OnMissing = Literal["keep", "drop"]
 Name = Text(r"[A-Za-z0-9_-]{1,64}", "a name of letters, digits, - and _, at most 64")
 AppReference = Text(r"[A-Za-z0-9_-]{1,64}", "the name of an [apps.NAME] table")
 ClientId = Text(r"[0-9]{1,20}", 'digits in quotes, such as "1100000"')
@@ -103,6 +104,8 @@ class OutputSection(Section):
     """The landing zone's folder; a relative path is relative to the config file."""
     compression: Annotated[Compression, Choice(get_args(Compression))] = "zstd"
     """How files are compressed."""
+    on_missing: Annotated[OnMissing, Choice(get_args(OnMissing))] = "keep"
+    """What becomes of a call that landed and that a later, complete reading of its day does not bring any more."""
 
 
 class StateSection(Section):
@@ -110,6 +113,18 @@ class StateSection(Section):
 
     dir: Annotated[Path, FilePath()] = Field(examples=["landing/.harvester"])
     """Ledger and refreshed tokens; `.harvester` in the output directory if left out."""
+    checkpoint_every_s: Annotated[float | None, Duration("1s", "1h", off=True)] = Field(
+        default=30.0, alias="checkpoint_every"
+    )
+    """How long after its last checkpoint an open slice is saved; "none" leaves that to `checkpoint_size`."""
+    checkpoint_size_bytes: Annotated[int | None, Size("64KiB", "64GiB", off=True)] = Field(
+        default=32 * 2**20, alias="checkpoint_size"
+    )
+    """After how many bytes of calls an open slice is saved; "none" leaves that to `checkpoint_every`."""
+    resume_within_s: Annotated[float | None, Duration("1d", "366d", off=True)] = Field(
+        default=7 * 86_400.0, alias="resume_within"
+    )
+    """How long ago a slice may have been begun to go on with it; recording links die after 7 days."""
 
 
 class AppSection(Section):

@@ -16,11 +16,15 @@ DAY_FORMS = '"YYYY-MM-DD", "today", "yesterday" or "today-N"'
 DAY_PATTERN = r"(?:[0-9]{4}-[0-9]{2}-[0-9]{2}|today|yesterday|today-[0-9]{1,4})"
 DURATION_FORMS = 'a duration with its unit (ms, s, m, h or d), such as "30s"'
 DURATION_PATTERN = r"(?:[0-9]{1,12}(?:\.[0-9]{1,3})?)(?:ms|s|m|h|d)"
+SIZE_FORMS = 'a size with its unit (KiB, MiB or GiB), such as "8MiB"'
+SIZE_PATTERN = r"(?:[0-9]{1,6})(?:KiB|MiB|GiB)"
 URL_FORMS = '"https://HOST[:PORT]", or http on loopback, without path, query or user name'
 
 _EARLIEST = dt.date(2000, 1, 1)
 _DURATION = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,3})?)(ms|s|m|h|d)")
 _MILLISECONDS = {"d": 86_400_000, "h": 3_600_000, "m": 60_000, "s": 1_000, "ms": 1}
+_SIZE = re.compile(r"([0-9]{1,6})(KiB|MiB|GiB)")
+_BYTES = {"GiB": 2**30, "MiB": 2**20, "KiB": 2**10}
 _NETLOC = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
 _SCIENTIFIC = re.compile(r"[0-9]+(?:[.,][0-9]+)?[eE][+]?[0-9]+")
 _DECIMALS = re.compile(r"[0-9]+[.,]0+")
@@ -121,6 +125,30 @@ def format_duration(seconds: float) -> str:
         if milliseconds % size == 0 and (milliseconds > size or size <= _MILLISECONDS["s"])
     )
     return f"{milliseconds // size}{unit}"
+
+
+def parse_size(text: str) -> int:
+    """Reads a size such as `512KiB` or `8MiB`.
+
+    Returns:
+        Bytes, more than none.
+
+    Raises:
+        ValueError: With what was found and what is expected.
+    """
+    match = _SIZE.fullmatch(text)
+    if not match:
+        bare = re.fullmatch(r"[0-9]+", text)
+        raise UnfitError(text, SIZE_FORMS, "a number alone has no unit" if bare else "")
+    if not int(match[1]):
+        raise UnfitError(text, "a size of more than nothing", "0 turns nothing off")
+    return int(match[1]) * _BYTES[match[2]]
+
+
+def format_size(size_bytes: int) -> str:
+    """A size as `parse_size` reads it, in its largest whole unit; whole KiB."""
+    unit, factor = next((unit, factor) for unit, factor in _BYTES.items() if size_bytes % factor == 0)
+    return f"{size_bytes // factor}{unit}"
 
 
 def parse_base_url(text: str) -> str:

@@ -1,12 +1,14 @@
 """What a run is asked to do."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 
 from harvester.api.client import Retry
 from harvester.api.quota import Limits
-from harvester.model import Account, AppName, TokenName
+from harvester.harvest.pace import Pace
+from harvester.model import Account, AccountId, AppName, TokenName
 from harvester.plan import Scope
 
 
@@ -27,6 +29,10 @@ class Assignment:
         output_dir: The landing zone.
         state_dir: The ledger and its lock.
         compression: Of new files.
+        fleet: Every enabled account, read tonight or not: who has to be complete before a day is marked so.
+        keep_missing: Whether calls stay that landed once and are not returned any more.
+        pace: How often open slices are saved.
+        resume_within: How long ago a slice may have been begun to go on with it; `None` for any time.
         max_requests: The run's budget; `None` for any number.
         max_duration_s: The run's time; `None` for any.
         progress: Whether to log a line a minute.
@@ -44,6 +50,10 @@ class Assignment:
     output_dir: Path
     state_dir: Path
     compression: str
+    fleet: Collection[AccountId]
+    keep_missing: bool = True
+    pace: Pace = field(default_factory=Pace)
+    resume_within: timedelta | None = None
     max_requests: int | None = None
     max_duration_s: float | None = None
     progress: bool = True

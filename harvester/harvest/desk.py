@@ -7,13 +7,19 @@ import sys
 from collections.abc import Generator, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import date
-from typing import Self, TypeVar
+from typing import Annotated, Literal, Self, TypeVar
+
+from msgspec import Meta
 
 from harvester.model import ONE_DAY, AccountId, Call, Page, Query, Refusal, Stray, Window
 
 T = TypeVar("T")
 _NO_LIMIT = sys.maxsize
 Asking = Generator[Query, Page | Refusal, T]
+Count = Annotated[int, Meta(ge=0)]
+"""Never negative: what a saved walk says otherwise is not believed."""
+Direction = Literal[-1, 0, 1]
+"""Of time, in which the API lists: 1 ascending, -1 descending, 0 not yet known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,8 +32,8 @@ class Findings:
         end_inclusive: Whether calls of `end_date` itself are returned; `None` while no answer has shown it.
     """
 
-    page_size_served: int = 0
-    page_size_refused: int | None = None
+    page_size_served: Count = 0
+    page_size_refused: Count | None = None
     end_inclusive: bool | None = None
 
     def page_size(self, wanted: int) -> int:
@@ -52,54 +58,61 @@ class Findings:
         )
 
 
+@dataclass(slots=True, kw_only=True)
 class Seen:
     """Which calls a reading has met, so that each is counted and handed on once.
 
-    It forgets what the cursor has passed: in an ordered answer a passed call cannot come again, and a month of a huge
-    account does not fit into memory. With `forgetful=False` it remembers every call: for readings of a single day.
+    Attributes:
+        by_day: How many calls of each day, `YYYY-MM-DD`.
+        strays: Keys of the strays.
+        starts: The calls that may come again, by id: each one's start.
     """
 
-    def __init__(self, *, forgetful: bool = True) -> None:
-        self.by_day: dict[str, int] = {}
-        self.strays: set[str] = set()
-        self._calls = 0
-        self._starts: dict[str, str] = {}
-        self._forgetful = forgetful
+    by_day: dict[str, Count] = field(default_factory=dict)
+    strays: set[str] = field(default_factory=set)
+    starts: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def calls(self) -> int:
+        """Different calls met so far."""
+        return sum(self.by_day.values())
 
     @property
     def count(self) -> int:
         """Different calls and strays met so far."""
-        return self._calls + len(self.strays)
+        return self.calls + len(self.strays)
 
     def add(self, calls: Iterable[Call]) -> list[Call]:
         """Takes calls in; returns those not met before, each once."""
-        starts, by_day = self._starts, self.by_day
+        starts, by_day = self.starts, self.by_day
         new = list({call.id: call for call in calls if call.id not in starts}.values())
         for call in new:
             starts[call.id] = call.start
             day = call.start[:10]
             by_day[day] = by_day.get(day, 0) + 1
-        self._calls += len(new)
         return new
 
     def beside(self, window: Window) -> int:
         """Calls met of other days than these: a request may have covered more."""
         return sum(calls for day, calls in self.by_day.items() if date.fromisoformat(day) not in window)
 
-    def passed(self, cursor: str | None, direction: int, *, inclusive: bool) -> int:
+    def passed(self, cursor: str | None, direction: Direction, *, inclusive: bool) -> int:
         """How many of the calls met an answer to `cursor` does not hold, seen in the walk's direction."""
         if cursor is None or not direction:
             return 0
-        ahead = sum(1 for start in self._starts.values() if start != cursor and (start > cursor) == (direction > 0))
-        there = sum(1 for start in self._starts.values() if start == cursor) if inclusive else 0
-        return self._calls - ahead - there
+        ahead = sum(1 for start in self.starts.values() if start != cursor and (start > cursor) == (direction > 0))
+        there = sum(1 for start in self.starts.values() if start == cursor) if inclusive else 0
+        return self.calls - ahead - there
 
-    def forget_before(self, cursor: str, direction: int) -> None:
-        """Forgets the calls before `cursor`, seen in the walk's direction: 1 up, -1 down, 0 unknown."""
-        if self._forgetful and direction:
-            self._starts = {
+    def forget_before(self, cursor: str | None, direction: Direction) -> None:
+        """Forgets the calls before `cursor`, seen in the walk's direction.
+
+        In an ordered answer a passed call cannot come again, and a month of a huge account does not fit into memory.
+        """
+        if cursor is not None and direction:
+            self.starts = {
                 key: start
-                for key, start in self._starts.items()
+                for key, start in self.starts.items()
                 if start == cursor or (start > cursor) == (direction > 0)
             }
 
@@ -113,7 +126,9 @@ class Desk:
         window: The slice's days.
         page_size: What the config asks for.
         findings: What is known of the API; grows.
-        requests: Pages asked for.
+        requests: Pages asked for, by this walk and by those that it goes on from.
+        wasted: How many of them a stop left without effect: what was under way had to be begun again.
+        began: How many there were when that began which a resumed walk would have to begin again.
         asked: The page size of the last request that was served.
         read: Records on all pages, each as often as it was read.
         witness: A day that has a call after 00:00:00; `None` while none was met.
@@ -127,12 +142,23 @@ class Desk:
     page_size: int
     findings: Findings
     requests: int = 0
+    wasted: int = 0
+    began: int = 0
     asked: int = 0
     read: int = 0
     witness: date | None = None
     strays: set[str] = field(default_factory=set)
     new_calls: list[Call] = field(default_factory=list)
     new_strays: list[Stray] = field(default_factory=list)
+
+    @property
+    def spent(self) -> int:
+        """Requests that a walk without a stop would have needed up to here: what allowances are measured by."""
+        return self.requests - self.wasted
+
+    def begin(self) -> None:
+        """Notes that a part begins here: one that is done whole, or begun again by a resumed walk."""
+        self.began = self.requests
 
     @property
     def size(self) -> int:

@@ -1,10 +1,10 @@
 """Proving a window complete, and finding the calls that are missing when it is not. Pure."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 
-from harvester.harvest.desk import Asking, Desk, Seen
-from harvester.harvest.span import Span, capacity_of, keys_of, read_span
+from harvester.harvest.desk import Asking, Count, Desk, Seen
+from harvester.harvest.span import Reading, capacity_of, keys_of, read_on
 from harvester.model import Page, Window
 
 MAX_DIFFERENCE_DAYS = 30
@@ -27,9 +27,9 @@ class Proof:
     """
 
     total: int | None
-    distinct: int
+    distinct: Count
     reason: str | None = None
-    strays: int = 0
+    strays: Count = 0
     short: frozenset[date] = frozenset()
 
     def __add__(self, other: "Proof") -> "Proof":
@@ -38,61 +38,113 @@ class Proof:
         return Proof(total, self.distinct + other.distinct, reason, short=short)
 
 
+@dataclass(slots=True, kw_only=True)
+class Progress:
+    """How far a walk has come: what is finished, by what it is about, and the reading by cursor at hand.
+
+    The procedure can always be run again from its top: what is remembered here is not asked for again, and what was
+    decided here is not decided again.
+
+    Attributes:
+        reading: The last reading by cursor, ended or not.
+        settled: Whether the slice was read and it is settled what its end means; then it is to be proven.
+        unknown: Why what its end means could not be found out; `None` if it was.
+        allowed: After so many requests spent nothing more is mended.
+        weighed: What was found of a window (`str(window)`); `None`: its halves are to be proven.
+        days: What was found of a day, `YYYY-MM-DD`, by reading it alone.
+    """
+
+    reading: Reading | None = None
+    settled: bool = False
+    unknown: str | None = None
+    allowed: Count = 0
+    weighed: dict[str, Proof | None] = field(default_factory=dict)
+    days: dict[str, Proof] = field(default_factory=dict)
+
+
 class Mender:
     """Proves windows complete; finds the days of which calls are missing and reads them by all means.
 
     Args:
         desk: The slice's desk.
+        progress: How far the walk has come.
     """
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: Desk, progress: Progress) -> None:
         self._desk = desk
-        self._allowed = 0
-        self._days: dict[date, Proof] = {}
+        self._progress = progress
 
-    def read(self, window: Window) -> Asking["Reading"]:
-        """Reads a window by cursor; one that does not fit into a request's dates, in halves."""
-        desk = self._desk
-        wire, seen = desk.wire(window), Seen()
-        if len(wire) > MAX_DIFFERENCE_DAYS + 1:
-            return Reading(wire, Span(sound=False), seen)
-        before = desk.requests
-        span = yield from read_span(desk, wire, seen)
-        pages = (span.total or 0) // max(1, desk.size)
-        self._allowed = max(self._allowed, MENDING_REQUESTS + 11 * (desk.requests - before) + 4 * pages)
-        return Reading(wire, span, seen)
+    @property
+    def _spent(self) -> bool:
+        """Whether mending has cost all that it may."""
+        return self._desk.spent > self._progress.allowed
 
-    def prove(self, window: Window, reading: "Reading | None" = None) -> Asking[Proof]:
-        """Proves a window by a reading of its own, mending what lacks calls."""
-        if reading is None:
-            self._desk.be_wary_of_ends()
-            reading = yield from self.read(window)
+    def read(self, window: Window) -> Asking[Reading]:
+        """Reads a window by cursor, or goes on with the reading at hand if it is of that window.
+
+        What does not fit into a request's dates is not read: only its halves can be.
+        """
+        desk, progress = self._desk, self._progress
+        reading = progress.reading
+        if reading is None or reading.window != window or not reading.resumable:
+            reading = progress.reading = Reading(window=window, wire=desk.wire(window), since=desk.spent)
+            if len(reading.wire) > MAX_DIFFERENCE_DAYS + 1:
+                reading.end(sound=False)
+        if not reading.over:
+            yield from self._finish(reading)
+        return reading
+
+    def _finish(self, reading: Reading) -> Asking[None]:
+        """Reads to the end; a resumed walk goes on after any page."""
+        desk, progress = self._desk, self._progress
+        while not reading.over:
+            desk.begin()
+            yield from read_on(desk, reading)
+            reading.seen.forget_before(reading.course.cursor, reading.course.direction)
+        pages = (reading.total or 0) // max(1, desk.size)
+        allowed = MENDING_REQUESTS + 11 * (desk.spent - reading.since) + 4 * pages
+        progress.allowed = max(progress.allowed, allowed)
+
+    def prove(self, window: Window) -> Asking[Proof]:
+        """Proves a window by a reading of its own, mending what lacks calls; if need be by its halves."""
+        weighed = self._progress.weighed
+        if str(window) not in weighed:
+            weighed[str(window)] = yield from self._prove_whole(window)
+        proof = weighed[str(window)]
+        if proof is not None:
+            return proof
+        self._desk.be_wary_of_ends()
+        earlier, later = window.halves()
+        return (yield from self.prove(earlier)) + (yield from self.prove(later))
+
+    def _prove_whole(self, window: Window) -> Asking[Proof | None]:
+        """What can be said of a window as a whole; `None`: its halves are to be proven."""
+        reading = yield from self.read(window)
         proof = yield from self._weigh(window, reading)
         if proof is not None:
             return proof
         if len(window) == 1:
             return (yield from self.day(window.start))
-        if self._desk.requests > self._allowed and reading.span.sound:
+        if self._spent and reading.sound:
             met = reading.seen.count
-            reason = f"{window}: {met} of {reading.span.total} calls read after {self._desk.requests} requests; gave up"
-            return Proof(reading.span.total, met, reason, short=frozenset(window))
-        earlier, later = window.halves()
-        return (yield from self.prove(earlier)) + (yield from self.prove(later))
+            reason = f"{window}: {met} of {reading.total} calls read after {self._desk.requests} requests; gave up"
+            return Proof(reading.total, met, reason, short=frozenset(window))
+        return None
 
-    def _weigh(self, window: Window, reading: "Reading") -> Asking[Proof | None]:
+    def _weigh(self, window: Window, reading: Reading) -> Asking[Proof | None]:
         """What a reading proves, its doubtful days mended; `None` when that is nothing."""
-        span, seen = reading.span, reading.seen
-        if not span.sound or (len(window) == 1 and span.doubtful):
+        seen = reading.seen
+        if not reading.sound or (len(window) == 1 and reading.doubtful):
             return None
         beside = seen.beside(window)
         distinct = seen.count - beside
-        total = None if span.total is None else span.total - beside
+        total = None if reading.total is None else reading.total - beside
         if total is None:
-            for day in sorted(span.doubtful.intersection(window)):
+            for day in sorted(reading.doubtful.intersection(window)):
                 yield from self.day(day)
             return Proof(None, distinct, NO_COUNT, short=frozenset(window))
         mended = Proof(0, 0)
-        for day in sorted(span.doubtful.intersection(window)):
+        for day in sorted(reading.doubtful.intersection(window)):
             proof = yield from self.day(day)
             mended += proof
             distinct += proof.distinct - proof.strays - seen.by_day.get(day.isoformat(), 0)
@@ -106,32 +158,36 @@ class Mender:
     def day(self, day: date) -> Asking[Proof]:
         """Reads one day by page number and by cursor, again while that brings news: ties may come in any order."""
         self._desk.be_wary_of_ends()
-        if day not in self._days:
-            self._days[day] = yield from self._read_day(day)
-        return self._days[day]
+        days = self._progress.days
+        if str(day) not in days:
+            self._desk.begin()
+            days[str(day)] = yield from self._read_day(day)
+        return days[str(day)]
 
     def _read_day(self, day: date) -> Asking[Proof]:
         """See `day`. More calls than counted prove nothing when pages were cut off: the count may be capped."""
-        desk, seen = self._desk, Seen(forgetful=False)
+        desk, window, seen = self._desk, Window(day, day), Seen()
         rounds_with_news = idle = beside = 0
         total: int | None = None
-        wire = desk.wire(Window(day, day))
+        wire = desk.wire(window)
         for number in range(ROUNDS):
-            if wire != desk.wire(Window(day, day)):  # an answer has shown the end to be inclusive
-                wire, seen, total = desk.wire(Window(day, day)), Seen(forgetful=False), None
+            if wire != desk.wire(window):  # an answer has shown the end to be inclusive
+                wire, seen, total = desk.wire(window), Seen(), None
             met = seen.count
             counted, pages, cut_off = yield from self._read_pages(wire, seen, round_number=number)
             total = max(total or 0, counted) if counted is not None else total
             if (total is None or seen.count < total) and (cut_off or (pages > 1 and not met)):
-                yield from read_span(desk, wire, seen)
-            beside = seen.beside(Window(day, day))
+                reading = Reading(window=window, wire=wire, seen=seen)
+                while not reading.over:
+                    yield from read_on(desk, reading)
+            beside = seen.beside(window)
             if total is not None and (seen.count == total or (seen.count > total and not cut_off)):
                 return Proof(total - beside, seen.count - beside, strays=len(seen.strays))
             news = seen.count > met
             rounds_with_news += news
             idle = 0 if news else idle + 1
             patience = 8 if rounds_with_news > 1 else 2 if pages > 1 else 1
-            if idle >= patience or desk.requests > self._allowed:
+            if idle >= patience or self._spent:
                 break
         reason = f"{day}: {_shortfall(seen.count, total)}"
         own = total if len(wire) == 1 else None  # a day more was asked for: whose the missing calls are is not known
@@ -157,7 +213,7 @@ class Mender:
         size, total = desk.asked, page.total if isinstance(page, Page) else None
         number, rows, stale, met = 1, 0, 0, set[str]()
         capacity = capacity_of(page, size) if isinstance(page, Page) else size
-        while isinstance(page, Page) and stale < STALE_PAGES and (not round_number or desk.requests <= self._allowed):
+        while isinstance(page, Page) and stale < STALE_PAGES and not (round_number and self._spent):
             desk.take(page, seen, wire)
             rows += page.rows
             full, keys = page.rows >= capacity, keys_of(page)
@@ -184,12 +240,3 @@ def _shortfall(read: int, total: int | None) -> str:
     if read > total:
         return f"the API counts {total} calls and shows {read}, but lets none of its pages show all"
     return f"{read} of the {total} calls that the API counts could be read"
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """A reading by cursor: the dates as they travelled, how it ended, what was met."""
-
-    wire: Window
-    span: Span
-    seen: Seen

@@ -21,11 +21,15 @@ def forecast(assignment: Assignment) -> str:
 
     def complete_days(block: Window) -> dict[AccountId, set[date]]:
         nonlocal known
-        known = ledger.known(block) if ledger else {}
-        return {account: {day for day, what in days.items() if what.complete} for account, days in known.items()}
+        known = ledger.known(block, (account.id for account in assignment.accounts)) if ledger else {}
+        return {
+            account: {day for day, what in days.items() if what.complete and not what.queued}
+            for account, days in known.items()
+        }
 
     try:
-        for one in plan(assignment.accounts, assignment.scope, complete_days):
+        queued = ledger.queued() if ledger else {}
+        for one in plan(assignment.accounts, assignment.scope, complete_days, queued=queued):
             days = known.get(one.account.id, {})
             sums.add(one, (days[day].calls if day in days else None for day in one.window), assignment.page_size)
     finally:

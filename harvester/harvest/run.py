@@ -2,15 +2,18 @@
 
 import asyncio
 import logging
+import os
 import random
 import secrets
 import signal
+import threading
 import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import datetime
+from functools import partial
 from itertools import chain
 from typing import Final
 
@@ -24,12 +27,14 @@ from harvester.api.transport import AiohttpTransport, Transport
 from harvester.errors import ExitCode, HarvesterError, StorageError
 from harvester.harvest.assignment import Assignment
 from harvester.harvest.queue import Queue
-from harvester.harvest.schedule import Schedule
+from harvester.harvest.resume import Begun, take_up
+from harvester.harvest.schedule import Schedule, Terms
 from harvester.landing.files import replace_whole, storage
 from harvester.landing.ledger import Ledger
+from harvester.landing.marks import Marks
 from harvester.landing.partition import Zone
-from harvester.landing.writer import Writer
-from harvester.model import BEIJING, Account, AccountId, AppName, Outcome, Slice, Status, Window
+from harvester.landing.writer import Landing, Writer
+from harvester.model import BEIJING, Account, AppName, Outcome, Slice, Status
 from harvester.plan import plan
 from harvester.report.summary import Report, exit_code, fold, to_json
 
@@ -38,6 +43,8 @@ log = logging.getLogger(__name__)
 _SIGNALS: Final = {signal.SIGINT: ExitCode.INTERRUPTED, signal.SIGTERM: ExitCode.TERMINATED}
 _ENDED_BY: Final = {ExitCode.INTERRUPTED: "interrupt (SIGINT)", ExitCode.TERMINATED: "request (SIGTERM)"}
 _PROGRESS_S: Final = 60.0
+_PATIENCE_S: Final = 2.0
+"""After the second signal."""
 
 
 def surroundings() -> Surroundings:
@@ -50,7 +57,7 @@ async def harvest(
 ) -> Report:
     """Carries an assignment out to its end; the report is also under `runs/` in the landing zone.
 
-    SIGINT and SIGTERM: the first stops (no slice is begun, open ones are finished), the second cancels.
+    SIGINT and SIGTERM: the first stops (no slice is begun, open ones are saved as they are), the second cancels.
 
     Args:
         assignment: What to do.
@@ -66,7 +73,8 @@ async def harvest(
     around = around or surroundings()
     with Ledger.open(assignment.state_dir) as ledger:
         run = _Run(assignment, ledger, around)
-        with run.zone.prepared():
+        with run.landing.zone.held():
+            run.begin()
             async with _sender(assignment, transport) as send:
                 await run.execute(send)
         return run.report
@@ -92,21 +100,44 @@ class _Run:
         )
         self._assignment = assignment
         self._ledger = ledger
-        self.zone = Zone(assignment.output_dir, assignment.compression)
+        zone = Zone(assignment.output_dir, assignment.compression)
+        self._marks = Marks(zone, ledger, run_id, around.wall, assignment.fleet)
+        self.landing = Landing(
+            zone=zone,
+            ledger=ledger,
+            marks=self._marks,
+            run_id=run_id,
+            wall=around.wall,
+            keep_missing=assignment.keep_missing,
+        )
         self._around = around
         self._tokens = Tokens(assignment.tokens)
         self._counted: defaultdict[AppName, int] = defaultdict(int)
         self._open: set[Slice] = set()
-        """Begun and not yet committed."""
+        """Begun or gone on with, and not yet committed."""
+        self._begun: Mapping[Slice, Begun] = {}
+        """Slices that earlier runs began."""
         self._signalled: ExitCode | None = None
+        self._last_resort: threading.Timer | None = None
+
+    def begin(self) -> None:
+        """Takes up what a dead run left: see `resume.py`. Raises `StorageError`."""
+        self._begun = take_up(self.landing, self._assignment)
+        self._marks.set_right(self._assignment.scope.window)
 
     async def execute(self, transport: Transport) -> None:
         """Runs the assignment; whatever ends it, the report says so and is saved."""
         assignment = self._assignment
-        writer = Writer(self.zone, self._ledger, self.report.run_id, self._around.wall, self._ended)
+        writer = Writer(self.landing, self._ended, {one: begun.part for one, begun in self._begun.items()})
         quotas, plans, queue = self._quotas(), self._plans(), Queue()
         client = Client(transport, quotas, self._tokens, assignment.retry, self._around)
-        schedule = Schedule(client, queue, self._open.add, page_size=assignment.page_size, workers=assignment.in_flight)
+        terms = Terms(
+            page_size=assignment.page_size,
+            workers=assignment.in_flight,
+            pace=assignment.pace,
+            begun={one: begun.state for one, begun in self._begun.items()},
+        )
+        schedule = Schedule(client, queue, self._open.add, terms)
         log.info("run %s: %d accounts, %s", self.report.run_id, len(assignment.accounts), assignment.scope.window)
         error: HarvesterError | None = None
         try:
@@ -121,10 +152,13 @@ class _Run:
         self.report = replace(self.report, requests=sent, failed_attempts=client.attempts_failed)
         self._finish(chain.from_iterable(plans.values()), error)
         try:
+            self._marks.finish()
             self._count_usage(quotas)
             self._save()
         except StorageError as second:
             error = error or second  # the first one is the cause
+        if self._last_resort:
+            self._last_resort.cancel()
         if error:
             raise error
 
@@ -143,11 +177,17 @@ class _Run:
         by_app: defaultdict[AppName, list[Account]] = defaultdict(list)
         for account in self._assignment.accounts:
             by_app[account.app].append(account)
-        return {app: plan(accounts, self._assignment.scope, self._complete_days) for app, accounts in by_app.items()}
-
-    def _complete_days(self, window: Window) -> Mapping[AccountId, set[date]]:
-        known = self._ledger.known(window)
-        return {account: {day for day, what in days.items() if what.complete} for account, days in known.items()}
+        queued = self._ledger.queued()
+        return {
+            app: plan(
+                accounts,
+                self._assignment.scope,
+                partial(self._ledger.complete_days, accounts=[account.id for account in accounts]),
+                begun=[one for one in self._begun if one.account.app == app],
+                queued=queued,
+            )
+            for app, accounts in by_app.items()
+        }
 
     def _ended(self, outcome: Outcome) -> None:
         self._open.discard(outcome.slice)
@@ -157,14 +197,12 @@ class _Run:
         with anyio.open_signal_receiver(*_SIGNALS) as signals:
             async for number in signals:
                 if self._signalled:
+                    self._last_resort = _end_soon(self._signalled)
                     scope.cancel()
                     return
                 self._signalled = _SIGNALS[signal.Signals(number)]
+                log.warning("stopping: %d open slices are being saved; once more to drop them", len(self._open))
                 schedule.stop()
-                log.warning(
-                    "stopping: %d open slices are being finished, no other is begun; once more to cancel them",
-                    len(self._open),
-                )
 
     async def _watch_progress(self, quotas: Mapping[AppName, Quota]) -> None:
         while True:
@@ -183,7 +221,13 @@ class _Run:
     def _finish(self, left: Iterable[Slice], error: HarvesterError | None) -> None:
         """Closes the report: what was not begun, what was abandoned, and what the shell is told."""
         for one in tuple(self._open):
-            self._ended(Outcome(slice=one, status=Status.UNFINISHED, reason="abandoned while it was open"))
+            self._ended(
+                Outcome(
+                    slice=one,
+                    status=Status.UNFINISHED,
+                    reason="dropped while it was open; the next run goes on from its last checkpoint",
+                )
+            )
         needed = {account.token for account in self._assignment.accounts}
         report = replace(
             self.report,
@@ -201,7 +245,15 @@ class _Run:
     def _save(self) -> None:
         path = self._assignment.output_dir / "runs" / f"{self.report.run_id}.json"
         with storage(path, "write"):
-            replace_whole(path, [as_json(self.report)], scratch=self.zone.scratch)
+            replace_whole(path, [as_json(self.report)], scratch=self.landing.zone.scratch)
+
+
+def _end_soon(code: ExitCode) -> threading.Timer:
+    """Ends the process in a moment, whatever it is doing then: a disk that hangs does not hold it."""
+    timer = threading.Timer(_PATIENCE_S, os._exit, [int(code)])
+    timer.daemon = True
+    timer.start()
+    return timer
 
 
 def as_json(report: Report) -> bytes:

@@ -3,13 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
-from typing import Self
+from typing import Annotated, Self
 
-from harvester.harvest.desk import Asking, Desk, Seen
+from msgspec import Meta
+
+from harvester.harvest.desk import Asking, Count, Desk, Direction, Seen
 from harvester.model import Call, Page, Refusal, Window
 
 LARGEST_PAGE = 1000
 """No page larger than this is tried: the maximum is unknown; siblings of the endpoint allow 100 to 200 (documented)."""
+Capacity = Annotated[int, Meta(ge=0, le=LARGEST_PAGE)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +27,7 @@ class Look:
         at_cursor: Whether the page holds calls of the cursor's own second: this server's cursor is inclusive.
     """
 
-    direction: int | None
+    direction: Direction | None
     first: str
     last: str
     before_last: str
@@ -37,7 +40,7 @@ class Look:
         if not starts:
             return cls(0, "", "", "", at_cursor=False)
         ordered = sorted(starts)
-        direction: int | None = None
+        direction: Direction | None = None
         if ordered[0] == ordered[-1]:
             direction = 0
         elif starts == ordered:
@@ -59,13 +62,16 @@ class Course:
         capacity: How many records the last page could have had.
         clamped_to: How many a page has had at most that was neither full nor the last: the API clamps silently.
         rows_before: Records on the page before.
+        stepped_over: The day of a second that filled the page before, of which more may have been left behind the
+            cursor; `None` when there is none.
     """
 
     cursor: str | None = None
-    direction: int = 0
-    capacity: int = LARGEST_PAGE
-    clamped_to: int = LARGEST_PAGE
-    rows_before: int = 0
+    direction: Direction = 0
+    capacity: Capacity = LARGEST_PAGE
+    clamped_to: Capacity = LARGEST_PAGE
+    rows_before: Count = 0
+    stepped_over: date | None = None
 
     def accepts(self, page: Page, look: Look, asked: int) -> bool:
         """Takes note of the answer to a request for `asked` records; `False` when it contradicts order or cursor.
@@ -107,73 +113,97 @@ class Course:
         return True
 
 
-@dataclass(slots=True)
-class Span:
-    """How a reading by cursor ended.
+@dataclass(slots=True, kw_only=True)
+class Reading:
+    """A reading by cursor: where it stands, and in the end what it shows.
+
+    It holds all that is needed to go on after any page, in another process too.
 
     Attributes:
+        window: The days it is for.
+        wire: The dates as they travel.
+        since: What the walk had spent when it began, in requests.
         total: The API's count on the first page; `None` if it gave none.
         sound: Whether the answers kept to order and cursor and the reading came to its end; else counts mean nothing.
+        over: Whether it has ended.
         doubtful: Days of which calls may have been stepped over.
+        course: Where it stands.
+        seen: What was met.
     """
 
-    total: int | None = None
+    window: Window
+    wire: Window
+    since: Count = 0
+    total: Count | None = None
     sound: bool = True
+    over: bool = False
     doubtful: set[date] = field(default_factory=set)
+    course: Course = field(default_factory=Course)
+    seen: Seen = field(default_factory=Seen)
+
+    @property
+    def resumable(self) -> bool:
+        """Whether there is anything to go on from: before the second page, a reading begins again, count and all."""
+        return self.over or self.course.cursor is not None
+
+    def end(self, *, sound: bool) -> None:
+        """Ends it."""
+        self.over, self.sound = True, sound
 
 
-def read_span(desk: Desk, wire: Window, seen: Seen) -> Asking[Span]:
-    """Reads a window, each page from the last second *before* the final group of equal seconds of the page before.
+def read_on(desk: Desk, reading: Reading) -> Asking[None]:
+    """Reads a page more, from the last second *before* the final group of equal seconds of the page before.
 
     That group is read again, whole: the cursor is a bare second, and whatever of that second did not fit on the page
     would be lost. The value is one that the page itself holds, so neither the order nor the inclusiveness matters.
-    It ends after a page that is not full when all that the API counts has come, or when there is nothing beyond.
+    A reading ends after a page that is not full when all that the API counts has come, or when there is nothing beyond.
+
+    When it is left at any request and called again, the page is asked for again: its calls are known by then, and what
+    was concluded from it is concluded once more.
     """
-    span, course = Span(), Course()
-    stepped_over: date | None = None
-    while True:
-        page = yield from desk.ask(wire, after=course.cursor)
-        look = Look.at(page.calls if isinstance(page, Page) else (), course.cursor)
-        if not isinstance(page, Page) or not course.accepts(page, look, desk.asked):
-            span.sound = False
-            return span
-        if course.cursor is None:
-            span.total = page.total
-        if stepped_over and page.calls:
-            span.doubtful.add(stepped_over)
-        desk.take(page, seen, wire)
-        page, full = yield from _widen(desk, wire, course, page, seen)
-        look = Look.at(page.calls, course.cursor)
-        passed = seen.passed(course.cursor, course.direction, inclusive=look.at_cursor)
-        expected = _expected(span.total, page, passed)
-        has_all = not full and expected is not None and seen.count >= expected
-        if has_all or not page.calls:
-            return span  # a full page never ends a reading: its total may be capped, or calls may have come in
-        stepped_over = None if look.before_last else date.fromisoformat(look.last[:10])
-        if stepped_over and full:
-            span.doubtful.add(stepped_over)
-        if not course.advance(look):
-            span.sound = False
-            return span
-        seen.forget_before(course.cursor or "", course.direction)
+    wire, course, seen = reading.wire, reading.course, reading.seen
+    page = yield from desk.ask(wire, after=course.cursor)
+    look = Look.at(page.calls if isinstance(page, Page) else (), course.cursor)
+    if not isinstance(page, Page) or not course.accepts(page, look, desk.asked):
+        reading.end(sound=False)
+        return
+    if course.cursor is None:
+        reading.total = page.total
+    if course.stepped_over and page.calls:
+        reading.doubtful.add(course.stepped_over)
+    desk.take(page, seen, wire)
+    page, full = yield from _widen(desk, reading, page)
+    look = Look.at(page.calls, course.cursor)
+    passed = seen.passed(course.cursor, course.direction, inclusive=look.at_cursor)
+    expected = _expected(reading.total, page, passed)
+    has_all = not full and expected is not None and seen.count >= expected
+    if has_all or not page.calls:
+        reading.end(sound=True)  # a full page never does: its total may be capped, or calls may have come in
+        return
+    course.stepped_over = None if look.before_last else date.fromisoformat(look.last[:10])
+    if course.stepped_over and full:
+        reading.doubtful.add(course.stepped_over)
+    if not course.advance(look):
+        reading.end(sound=False)
 
 
-def _widen(desk: Desk, wire: Window, course: Course, page: Page, seen: Seen) -> Asking[tuple[Page, bool]]:
+def _widen(desk: Desk, reading: Reading, page: Page) -> Asking[tuple[Page, bool]]:
     """Asks for a full page of one second again, larger while the API allows.
 
     Returns:
         The widest page, and whether it is full. Any other page comes back as it is.
     """
+    course = reading.course
     full = page.rows >= course.capacity
     while full and page.calls and not Look.at(page.calls, None).before_last:
         course.rows_before = 0
         size = min(desk.findings.page_size(desk.asked * 2), LARGEST_PAGE)
         if size <= desk.asked:
             break
-        wider = yield from desk.ask(wire, after=course.cursor, size=size)
+        wider = yield from desk.ask(reading.wire, after=course.cursor, size=size)
         if isinstance(wider, Refusal):
             continue
-        desk.take(wider, seen, wire)
+        desk.take(wider, reading.seen, reading.wire)
         if wider.rows <= page.rows:
             break  # clamped, or there is no more
         page, full = wider, wider.rows >= capacity_of(wider, size)

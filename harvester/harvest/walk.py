@@ -11,13 +11,19 @@ reads like the procedure it is:
 4. still fewer: *short*, with the reason. What was read is kept.
 
 Memory: the calls of one page and the ids of its last seconds; while a day is mended, the ids of that day.
+
+What a walk knows is data (`Desk`, `Progress`); the generators hold nothing that the data does not. So a walk can be
+saved after any answer, and a resumed one runs the procedure again from its top: what is finished is not asked for
+again, the reading by cursor goes on with the page that was asked for last, and a day that was being read is read again.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Self
 
 from harvester.harvest.desk import Asking, Desk, Findings
-from harvester.harvest.mend import MAX_DIFFERENCE_DAYS, Mender
+from harvester.harvest.mend import MAX_DIFFERENCE_DAYS, Mender, Progress
+from harvester.harvest.saved import restore, save
 from harvester.harvest.span import keys_of
 from harvester.model import ONE_DAY, AccountId, Call, Page, Query, Receipt, Refusal, Stray, Window
 
@@ -56,7 +62,42 @@ class Walk:
         if len(window) > MAX_DIFFERENCE_DAYS + 1:
             raise ValueError(f"a walk covers at most {MAX_DIFFERENCE_DAYS + 1} days, not {window}")
         self._desk = Desk(account_id=account_id, window=window, page_size=page_size, findings=findings or Findings())
-        self._asking = _walk(self._desk)
+        self._progress = Progress()
+        self._asking = _walk(self._desk, self._progress)
+
+    @classmethod
+    def resume(
+        cls, saved: bytes, account_id: AccountId, window: Window, *, page_size: int, findings: Findings
+    ) -> Self | None:
+        """A walk that goes on where another one's `state` was saved.
+
+        It hands on what had not been handed on by then; some calls may come again. Its receipt covers both.
+
+        Args:
+            saved: A walk's `state`.
+            account_id: Whose calls; must be the saved walk's.
+            window: Must be the saved walk's.
+            page_size: What to ask for from now on.
+            findings: What other walks learned; what the saved one knew is added.
+
+        Returns:
+            The walk, to be begun; `None` when the state cannot be read or is of something else. It is never guessed.
+        """
+        walk = cls(account_id, window, page_size=page_size, findings=findings)
+        progress = restore(saved, walk._desk)
+        if progress is None:
+            return None
+        walk._progress = progress
+        walk._asking = _walk(walk._desk, progress)
+        return walk
+
+    def state(self) -> bytes:
+        """What a later walk needs to go on from here: versioned JSON, at most as large as a few pages.
+
+        It tells of all that was handed on up to the last step, so it must become durable after that, never before.
+        Valid from `begin` on. It holds ids, times and numbers; of a call's content, nothing.
+        """
+        return save(self._desk, self._progress)
 
     @property
     def findings(self) -> Findings:
@@ -67,9 +108,13 @@ class Walk:
         """Takes over what other walks have found out meanwhile."""
         self._desk.findings = self._desk.findings.merge(findings)
 
-    def begin(self) -> Query:
-        """The first query; to be asked for once."""
-        return next(self._asking)
+    def begin(self) -> Query | Receipt:
+        """The first query, to be asked for once; of a resumed walk, the receipt if nothing is left to ask."""
+        try:
+            return next(self._asking)
+        except StopIteration as stop:
+            receipt: Receipt = stop.value
+            return receipt
 
     def take(self, page: Page) -> Step:
         """The answer to the last query."""
@@ -91,15 +136,18 @@ class Walk:
         return step
 
 
-def _walk(desk: Desk) -> Asking[Receipt]:
-    mender = Mender(desk)
-    reading = yield from mender.read(desk.window)
-    unknown: str | None = None
-    if desk.findings.end_inclusive is None:
-        unknown = yield from settle_the_end(desk)
-    if len(reading.wire) < len(desk.wire(desk.window)):
-        reading = yield from mender.read(desk.window)  # the last day was not asked for
-    proof = yield from mender.prove(desk.window, reading)
+def _walk(desk: Desk, progress: Progress) -> Asking[Receipt]:
+    mender = Mender(desk, progress)
+    if not progress.settled:
+        reading = yield from mender.read(desk.window)
+        if desk.findings.end_inclusive is None:
+            desk.begin()
+            progress.unknown = yield from settle_the_end(desk)
+        if len(reading.wire) < len(desk.wire(desk.window)):
+            progress.reading = None  # the last day was not asked for
+        progress.settled = True
+    proof = yield from mender.prove(desk.window)
+    unknown = progress.unknown
     reason, short = proof.reason or unknown, proof.short | ({desk.window.end} if unknown else frozenset())
     if reason is None and (proof.total is None or proof.distinct < proof.total):
         reason, short = (

@@ -1,13 +1,13 @@
-"""Files that appear whole or not at all, and the compressions of the landing zone."""
+"""Files that appear whole or not at all, durably, and what to say when the disk will not."""
 
 import contextlib
 import errno
 import gzip
+import hashlib
 import os
 import shutil
 import zlib
 from collections.abc import Iterable, Iterator
-from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import BinaryIO, Final, cast
@@ -15,14 +15,10 @@ from typing import BinaryIO, Final, cast
 import zstandard
 
 from harvester.errors import DamagedError, StorageError
+from harvester.landing.ndjson import compressing
 
-SUFFIXES: Final = {"zstd": ".zst", "gzip": ".gz", "none": ""}
-"""`[output] compression` → what follows `.ndjson`."""
-_ZSTD_LEVEL: Final = 1
-_GZIP_LEVEL: Final = 1
-_BUFFER_BYTES: Final = 2**18
-_BLOCK_BYTES: Final = 2**9
-"""Of compressed bytes, read at a time: little, for all runs of a huge day are read at once, and each may grow."""
+_DIGEST_BYTES: Final = 16
+_READ_BYTES: Final = 2**20
 _numbers = count(1)
 
 
@@ -41,7 +37,7 @@ def storage(path: Path, doing: str) -> Iterator[None]:
     try:
         yield
     except (EOFError, zlib.error, gzip.BadGzipFile, zstandard.ZstdError) as error:
-        raise DamagedError(f"{path} is damaged ({error}): move it away and run again") from error
+        raise DamagedError(f"{path} is damaged ({error})") from error
     except OSError as error:
         what = error.strerror or type(error).__name__
         raise StorageError(
@@ -54,6 +50,8 @@ def _advice(error: OSError) -> str:
         return "Free some space and run again: nothing that was published is harmed."
     if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
         return "Make it writable for the user that runs harvester and run again."
+    if error.errno in {errno.ENOENT, errno.ENOTDIR, errno.ESTALE}:
+        return "It was taken away, or is not mounted: bring it back and run again."
     return "Look after the disk or the mount and run again: nothing that was published is harmed."
 
 
@@ -75,115 +73,117 @@ def sync_directory(path: Path) -> None:
         os.close(handle)
 
 
+def remove(path: Path) -> None:
+    """Removes a file, or a folder with all that is in it, if it is there."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def stage(target: Path, blocks: Iterable[bytes], *, scratch: Path) -> tuple[Path, bytes]:
+    """Writes a file's new content durably, out of sight; `put` makes it appear.
+
+    A folder that is not there yet is staged together with its file, so that no empty one is ever seen.
+
+    Args:
+        target: The file.
+        blocks: The new content, compressed by the ending of the target's name.
+        scratch: Where the unfinished file lives: a directory of the same file system.
+
+    Returns:
+        What was staged, whose name is durable only once `scratch` is synced, and the digest of the file.
+    """
+    staged = scratch / f"{os.getpid()}-{next(_numbers)}.tmp"
+    try:
+        if target.parent.is_dir():
+            return staged, _write_durably(staged, blocks, target.suffix)
+        staged.mkdir()
+        digest = _write_durably(staged / target.name, blocks, target.suffix)
+        sync_directory(staged)
+    except BaseException:
+        with contextlib.suppress(OSError):  # the first error is the one to tell; the next run clears the rest
+            remove(staged)
+        raise
+    return staged, digest
+
+
+def put(staged: Path, target: Path) -> None:
+    """Makes what was staged appear at its target, atomically and durably; harmless when that was done before.
+
+    Raises:
+        OSError: The target is as it was.
+    """
+    if staged.is_dir() and target.parent.is_dir():  # somebody made the folder meanwhile
+        (staged / target.name).replace(target)
+        staged.rmdir()
+    elif staged.is_dir():
+        make_directory(target.parent.parent)
+        staged.replace(target.parent)
+        sync_directory(target.parent.parent)
+    elif staged.exists():
+        staged.replace(target)
+    sync_directory(target.parent)
+
+
+def take_away(target: Path) -> None:
+    """Removes a published file durably, and its folder if nothing else is in it; harmless when that was done before."""
+    target.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):  # somebody keeps something there, or it is gone already
+        target.parent.rmdir()
+    sync_directory(target.parent if target.parent.is_dir() else target.parent.parent)
+
+
 def replace_whole(target: Path, blocks: Iterable[bytes], *, scratch: Path) -> None:
     """Writes a file so that its old content or all of the new is there, whatever happens, and that durably.
-
-    A folder that is not there yet appears together with its file, so that no empty one is ever seen.
 
     Args:
         target: The file.
         blocks: The new content, compressed by the ending of the target's name.
         scratch: Where the unfinished file lives: a directory of the same file system.
     """
-    unfinished = scratch / f"{os.getpid()}-{next(_numbers)}.tmp"
+    staged, _ = stage(target, blocks, scratch=scratch)
     try:
-        if target.parent.is_dir():
-            _write_durably(unfinished, blocks, target.suffix)
-            unfinished.replace(target)
-            sync_directory(target.parent)
-        else:
-            unfinished.mkdir()
-            _write_durably(unfinished / target.name, blocks, target.suffix)
-            sync_directory(unfinished)
-            make_directory(target.parent.parent)
-            unfinished.replace(target.parent)
-            sync_directory(target.parent.parent)
+        put(staged, target)
     except BaseException:
-        with contextlib.suppress(OSError):  # the first error is the one to tell; the next run clears the rest
-            remove(unfinished)
+        with contextlib.suppress(OSError):
+            remove(staged)
         raise
 
 
-def _write_durably(path: Path, blocks: Iterable[bytes], suffix: str) -> None:
+class _Digesting:
+    """Passes on what is written, and digests it."""
+
+    def __init__(self, raw: BinaryIO) -> None:
+        self._raw = raw
+        self._hash = hashlib.blake2b(digest_size=_DIGEST_BYTES)
+
+    def write(self, data: bytes) -> int:
+        self._hash.update(data)
+        return self._raw.write(data)
+
+    def flush(self) -> None:
+        self._raw.flush()
+
+    def digest(self) -> bytes:
+        return self._hash.digest()
+
+
+def _write_durably(path: Path, blocks: Iterable[bytes], suffix: str) -> bytes:
     with path.open("wb") as raw:
-        with _compressing(raw, suffix) as out:
+        digesting = _Digesting(raw)
+        with compressing(cast("BinaryIO", digesting), suffix) as out:
             for block in blocks:
                 out.write(block)
         raw.flush()
         os.fsync(raw.fileno())
+    return digesting.digest()
 
 
-def remove(path: Path) -> None:
-    """Removes a file, or a folder with all that is in it, if it is there."""
-    if path.is_dir():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
-
-
-@contextlib.contextmanager
-def _compressing(raw: BinaryIO, suffix: str) -> Iterator[BinaryIO]:
-    match suffix:
-        case ".zst":
-            compressor = zstandard.ZstdCompressor(level=_ZSTD_LEVEL, write_checksum=True)
-            with compressor.stream_writer(raw, closefd=False, write_size=_BUFFER_BYTES) as out:
-                yield cast("BinaryIO", out)
-        case ".gz":
-            with gzip.GzipFile(filename="", fileobj=raw, mode="wb", compresslevel=_GZIP_LEVEL, mtime=0) as zipped:
-                yield cast("BinaryIO", zipped)
-        case _:
-            yield raw
-
-
-def read_lines(path: Path) -> Iterator[bytes]:
-    """The lines of a file, without their ends, decompressed by the ending of its name.
-
-    Raises:
-        EOFError: It is empty, which no published file is, or compressed and cut short.
-        zlib.error, gzip.BadGzipFile, zstandard.ZstdError: It cannot be decompressed.
-        OSError: It cannot be read.
-    """
-    with path.open("rb") as raw:
-        if not raw.peek(1):
-            raise EOFError("it is empty")
-        yield from split_lines(_decompressed(raw, path.suffix))
-
-
-def split_lines(blocks: Iterable[bytes]) -> Iterator[bytes]:
-    """Bytes cut anywhere → their lines, without their ends."""
-    rest = b""
-    for block in blocks:
-        *lines, rest = (rest + block).split(b"\n")
-        yield from lines
-    if rest:
-        yield rest
-
-
-def _decompressed(raw: BinaryIO, suffix: str) -> Iterator[bytes]:
-    match suffix:
-        case ".zst":
-            yield from read_frames(raw)
-        case ".gz":
-            with gzip.GzipFile(fileobj=raw) as zipped:
-                yield from iter(partial(zipped.read, _BUFFER_BYTES), b"")
-        case _:
-            yield from iter(partial(raw.read, _BUFFER_BYTES), b"")
-
-
-def read_frames(raw: BinaryIO) -> Iterator[bytes]:
-    """The content of zstd frames, to the end of the file; a `stream_reader` would take one cut short for whole.
-
-    Raises:
-        EOFError: There is none, or the last one is cut short.
-        zstandard.ZstdError: It cannot be decompressed.
-    """
-    rest = raw.read(_BLOCK_BYTES)
-    while True:
-        frame = zstandard.ZstdDecompressor().decompressobj()
-        while not frame.eof:
-            if not rest:
-                raise EOFError("it is cut short")
-            yield frame.decompress(rest)
-            rest = frame.unused_data or raw.read(_BLOCK_BYTES)
-        if not rest:
-            return
+def digest_of(path: Path) -> bytes:
+    """The digest of a file, as `stage` gives it: BLAKE2b, 16 bytes, of the bytes as they lie on the disk."""
+    found = hashlib.blake2b(digest_size=_DIGEST_BYTES)
+    with path.open("rb") as file:
+        while block := file.read(_READ_BYTES):
+            found.update(block)
+    return found.digest()

@@ -1,220 +1,185 @@
-"""The ledger: what is complete, with the evidence. SQLite in WAL mode, one writer.
+"""The ledger: what is complete, with the evidence. The only truth."""
 
-A transaction that a power cut takes away costs a slice read again, never a call: files are durable before the ledger
-says so. So `synchronous=NORMAL`.
-"""
-
-import contextlib
-import sqlite3
-import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
-from pathlib import Path
-from types import TracebackType
-from typing import Final, Self, TextIO
+from typing import Final
 
-from harvester.errors import StorageError
-from harvester.landing.files import make_directory, storage
-from harvester.landing.lock import hold
-from harvester.model import AccountId, AppName, Outcome, Window
+from harvester.landing.publication import DayChange, Publication
+from harvester.landing.schema import seal_of
+from harvester.landing.unfinished import Unfinished
+from harvester.model import AccountId, AppName, Status, Window
 
-SCHEMA_VERSION: Final = 1
-_SCHEMA: Final = f"""
-CREATE TABLE IF NOT EXISTS days (  -- one row for each account's Beijing day that a finished walk covered
-    account_id INTEGER NOT NULL,
-    day INTEGER NOT NULL,   -- days since 0001-01-01 (proleptic Gregorian ordinal)
-    complete INTEGER NOT NULL,
-    calls INTEGER NOT NULL, -- different calls in the last reading
-    run_id TEXT NOT NULL,
-    PRIMARY KEY (account_id, day)
-) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS days_by_day ON days (day, account_id, complete);
-CREATE TABLE IF NOT EXISTS receipts (  -- how each slice of each run ended
-    run_id TEXT NOT NULL,
-    account_id INTEGER NOT NULL,
-    first_day TEXT NOT NULL,
-    last_day TEXT NOT NULL,
-    status TEXT NOT NULL,
-    reason TEXT,
-    requests INTEGER, read INTEGER, distinct_calls INTEGER, counted INTEGER,
-    landed INTEGER NOT NULL, new INTEGER NOT NULL, changed INTEGER NOT NULL, missing INTEGER NOT NULL,
-    quarantined INTEGER NOT NULL,
-    at TEXT NOT NULL,
-    PRIMARY KEY (account_id, first_day, last_day, run_id)
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS usage (  -- requests sent, by app and hour (Unix time / 3600)
-    app TEXT NOT NULL,
-    hour INTEGER NOT NULL,
-    requests INTEGER NOT NULL,
-    PRIMARY KEY (app, hour)
-) WITHOUT ROWID;
-PRAGMA user_version = {SCHEMA_VERSION};
-"""
 _DAY_HOURS: Final = 25
 """The hours whose buckets may hold requests of the last 24: rather one too many."""
+_SEAL: Final = seal_of(":account", ":day", ":complete", ":queued", ":calls", ":in_file", ":read_on")
+_DAY: Final = ":account, :day, :complete, :queued, :calls, :in_file, :digest, :read_on"
+_PUT_DAY: Final = f"INSERT OR REPLACE INTO days VALUES ({_DAY}, {_SEAL})"  # noqa: S608 - our own words
+_PUT_ARRIVALS: Final = (
+    "INSERT INTO arrivals VALUES (?,?,?,1,?,?,?,?) ON CONFLICT DO UPDATE SET days = days + 1,"
+    " calls = calls + excluded.calls, new = new + excluded.new, changed = changed + excluded.changed,"
+    " missing = missing + excluded.missing"
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What is known of one day of an account: its calls at the last reading, and whether it was complete."""
+    """What is known of one day of an account.
+
+    Attributes:
+        calls: Different calls of the last reading.
+        complete: Whether it was proven, and over when it was read.
+        in_file: Calls that its file holds; `None` when that is not known.
+        digest: Of its file; `None` when there is none, or when it is not known.
+        queued: Whether the next run reads it, whatever its window.
+    """
 
     calls: int
     complete: bool
+    in_file: int | None = None
+    digest: bytes | None = None
+    queued: bool = False
 
 
-class Ledger:
-    """What has been committed. One process at a time; `Ledger.open` takes the lock.
+class Ledger(Unfinished):
+    """What has been committed."""
 
-    Args:
-        path: The database file.
-        lock: The locked file, kept open for as long as the ledger is; `None` for a ledger that is only read.
-    """
+    def known(self, window: Window, accounts: Iterable[AccountId]) -> dict[AccountId, dict[date, Known]]:
+        """What is known of these days, by account; accounts and days never read are absent. Raises `StorageError`."""
+        first, last = window.start.toordinal(), window.end.toordinal()
+        columns = "day, calls, complete, in_file, digest, queued"
+        query = f"SELECT {columns} FROM days WHERE account_id = ? AND day BETWEEN ? AND ?"  # noqa: S608 - our own words
+        found: dict[AccountId, dict[date, Known]] = {}
+        with self._reading() as db:
+            for account in accounts:
+                days = {
+                    date.fromordinal(day): Known(calls, bool(complete), in_file, digest, bool(queued))
+                    for day, calls, complete, in_file, digest, queued in db.execute(query, (account, first, last))
+                }
+                if days:
+                    found[account] = days
+        return found
 
-    def __init__(self, path: Path, lock: TextIO | None) -> None:
-        self._path = path
-        self._lock = lock
-        self._mutex = threading.Lock()
-        with self._translated():
-            self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-        try:
-            self._prepare()
-        except BaseException:
-            self._db.close()
-            raise
+    def complete_days(self, window: Window, accounts: Iterable[AccountId]) -> dict[AccountId, set[date]]:
+        """The days that need not be read again, by account. Raises `StorageError`."""
+        first, last = window.start.toordinal(), window.end.toordinal()
+        query = "SELECT day FROM days WHERE account_id = ? AND day BETWEEN ? AND ? AND complete AND NOT queued"
+        with self._reading() as db:
+            return {
+                account: {date.fromordinal(day) for (day,) in db.execute(query, (account, first, last))}
+                for account in accounts
+            }
 
-    @classmethod
-    def open(cls, state_dir: Path) -> Self:
-        """Opens the ledger of a state directory for a run, making what is missing.
+    def accounts_complete(self, window: Window, accounts: Iterable[AccountId]) -> dict[date, int]:
+        """How many of these accounts are complete, by day; days of none are absent. Raises `StorageError`."""
+        first, last = window.start.toordinal(), window.end.toordinal()
+        counts: dict[int, int] = {}
+        query = "SELECT day FROM days WHERE account_id = ? AND day BETWEEN ? AND ? AND complete"
+        with self._reading() as db:
+            for account in accounts:
+                for (day,) in db.execute(query, (account, first, last)):
+                    counts[day] = counts.get(day, 0) + 1
+        return {date.fromordinal(day): count for day, count in counts.items()}
+
+    def queued(self) -> dict[AccountId, set[date]]:
+        """The days that the next run reads whatever its window, by account. Raises `StorageError`."""
+        found: dict[AccountId, set[date]] = {}
+        with self._reading() as db:
+            for account, day in db.execute("SELECT account_id, day FROM days WHERE queued"):
+                found.setdefault(AccountId(account), set()).add(date.fromordinal(day))
+        return found
+
+    def queue(self, account: AccountId, days: Iterable[date]) -> None:
+        """Lets the next run read these days, whatever its window; until then they are not complete.
 
         Raises:
-            LockedError: Another run holds it.
-            StorageError: It cannot be written, is damaged, or was made by a newer version.
+            StorageError: Nothing of it was recorded.
         """
-        with storage(state_dir, "prepare"):
-            make_directory(state_dir)
-            state_dir.chmod(0o700)
-            lock = hold(state_dir / "lock")
-        try:
-            return cls(state_dir / "ledger.sqlite", lock)
-        except BaseException:
-            lock.close()
-            raise
+        with self._transaction() as db:
+            for day in days:
+                values = {"account": account, "day": day.toordinal()}
+                row = db.execute(
+                    "SELECT calls, in_file, digest, read_on FROM days WHERE account_id = :account AND day = :day",
+                    values,
+                ).fetchone()
+                calls, in_file, digest, read_on = row or (0, None, None, day.toordinal())
+                more = {"calls": calls, "in_file": in_file, "digest": digest, "read_on": read_on}
+                db.execute(_PUT_DAY, values | more | {"complete": 0, "queued": 1})
 
-    @classmethod
-    def peek(cls, state_dir: Path) -> Self | None:
-        """The ledger for reading, without the lock; `None` when there is none yet.
+    def take_over(self, account: AccountId, days: Mapping[date, Known]) -> None:
+        """Records days as they were found in the landing zone. Raises `StorageError`: nothing of it was recorded."""
+        with self._transaction() as db:
+            for day, known in days.items():
+                values = {"account": account, "day": day.toordinal(), "read_on": day.toordinal() + 1}
+                more = {"complete": known.complete, "queued": known.queued, "calls": known.calls}
+                db.execute(_PUT_DAY, values | more | {"in_file": known.in_file, "digest": known.digest})
 
-        Raises:
-            StorageError: It cannot be read, is damaged, or was made by a newer version.
-        """
-        path = state_dir / "ledger.sqlite"
-        return cls(path, None) if path.exists() else None
+    def commit(self, publication: Publication, at: datetime) -> None:
+        """Records how a slice ended and how its days stand, in one transaction.
 
-    def _prepare(self) -> None:
-        with self._translated():
-            version = self._db.execute("PRAGMA user_version").fetchone()[0]
-            if version == 0 and not self._db.execute("SELECT 1 FROM sqlite_master").fetchone():
-                self._db.execute("PRAGMA journal_mode = WAL")
-                self._db.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} COMMIT;")
-            elif version != SCHEMA_VERSION:
-                raise StorageError(
-                    f"{self._path} is of schema {version}, this harvester knows {SCHEMA_VERSION}: "
-                    "use the harvester that made it, or a state directory of its own"
-                )
-            self._db.execute("PRAGMA synchronous = NORMAL")
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Closes the database and gives the lock back."""
-        self._db.close()
-        if self._lock:
-            self._lock.close()
-
-    @contextlib.contextmanager
-    def _translated(self) -> Iterator[None]:
-        """One thread at a time: the writer commits in one, the plan reads in another."""
-        try:
-            with self._mutex:
-                yield
-        except sqlite3.Error as error:
-            raise StorageError(
-                f"the ledger {self._path} cannot be used: {error}. If the disk has space and is writable, the file is "
-                "damaged: move it away; the next run reads its window again, and nothing that was published is harmed."
-            ) from error
-
-    def commit(self, outcome: Outcome, *, run_id: str, days: Mapping[date, Known], at: datetime) -> None:
-        """Records how a slice ended, and for a finished walk its days, in one transaction.
+        A finished walk's checkpoint is forgotten, as are those of other slices of the account that share a day.
 
         Args:
-            outcome: How it ended.
-            run_id: Of this run.
-            days: What is known of its days now; only of those that were over when they were read.
+            publication: What is done by now.
             at: Now.
 
         Raises:
             StorageError: Nothing of it was recorded.
         """
-        receipt, window = outcome.receipt, outcome.slice.window
-        evidence = (receipt.requests, receipt.read, receipt.distinct, receipt.counted) if receipt else (None,) * 4
-        account = outcome.slice.account.id
-        with self._translated(), self._transaction():
-            self._db.execute(
-                "INSERT OR REPLACE INTO receipts VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
-                (
-                    run_id, account, str(window.start), str(window.end), outcome.status, outcome.reason, *evidence,
-                    outcome.landed, outcome.new, outcome.changed, outcome.missing, outcome.quarantined,
-                    at.isoformat(timespec="seconds"),
-                ),
-            )  # fmt: skip
-            if receipt:
-                self._db.executemany(
-                    "INSERT OR REPLACE INTO days VALUES (?,?,?,?,?)",
-                    [(account, day.toordinal(), one.complete, one.calls, run_id) for day, one in days.items()],
-                )
-
-    @contextlib.contextmanager
-    def _transaction(self) -> Iterator[None]:
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-            self._db.execute("COMMIT")
-        except BaseException:
-            if self._db.in_transaction:  # a full disk may have ended it already
-                self._db.execute("ROLLBACK")
-            raise
-
-    def known(self, window: Window) -> dict[AccountId, dict[date, Known]]:
-        """What is known of these days, by account; days never read are absent. Raises `StorageError`."""
-        days: dict[AccountId, dict[date, Known]] = {}
-        with self._translated():
-            rows = self._db.execute(
-                "SELECT account_id, day, calls, complete FROM days WHERE day BETWEEN ? AND ?",
-                (window.start.toordinal(), window.end.toordinal()),
+        one = publication
+        first, last = one.first_day, one.last_day
+        evidence = one.receipt
+        counts = (evidence.requests, evidence.read, evidence.distinct, evidence.counted) if evidence else (None,) * 4
+        sums = [
+            sum(getattr(day, name) for day in one.days) for name in ("calls", "new", "changed", "missing", "dropped")
+        ]
+        now = at.isoformat(timespec="seconds")
+        slice_of = (one.account_id, str(first), str(last))
+        with self._transaction() as db:
+            db.execute(
+                "INSERT OR REPLACE INTO receipts VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+                (one.run_id, *slice_of, one.status, one.reason, *counts, *sums, one.quarantined, now),
             )
-            for account, day, calls, complete in rows:
-                days.setdefault(AccountId(account), {})[date.fromordinal(day)] = Known(calls, bool(complete))
-        return days
+            if one.status is not Status.COMPLETE:
+                db.execute(
+                    "INSERT OR REPLACE INTO failures VALUES (?,?,?,?,?,?)", (*slice_of, one.status, one.reason, now)
+                )
+            for day in one.days:
+                self._commit_day(one, day)
+            if one.receipt:
+                db.execute(
+                    "DELETE FROM checkpoints WHERE account_id = ? AND first_day <= ? AND last_day >= ?",
+                    (one.account_id, str(last), str(first)),
+                )
+            db.execute("DELETE FROM publications WHERE account_id = ? AND first_day = ? AND last_day = ?", slice_of)
+
+    def _commit_day(self, one: Publication, change: DayChange) -> None:
+        day, read_on = change.day.toordinal(), one.read_on.toordinal()
+        key = {"account": one.account_id, "day": day}
+        row = self._db.execute(
+            "SELECT read_on, queued FROM days WHERE account_id = :account AND day = :day", key
+        ).fetchone()
+        before, queued = row or (None, 0)
+        state = {"complete": change.complete, "queued": queued and not change.complete}
+        counts = {"calls": change.calls, "in_file": change.in_file, "digest": change.digest, "read_on": read_on}
+        self._db.execute(_PUT_DAY, key | state | counts)
+        if read_on > day:  # of a day that was not over nothing can be late
+            again = before is not None and before > day
+            counted = (change.calls, change.new, change.changed, change.missing)
+            self._db.execute(_PUT_ARRIVALS, (read_on, read_on - day, again, *counted))
 
     def add_usage(self, app: AppName, requests: int, at: float) -> None:
         """Counts requests sent by an app at Unix time `at`. Raises `StorageError`."""
-        with self._translated():
-            self._db.execute(
+        with self._transaction() as db:
+            db.execute(
                 "INSERT INTO usage VALUES (?,?,?) ON CONFLICT DO UPDATE SET requests = requests + excluded.requests",
                 (app, int(at) // 3600, requests),
             )
 
     def usage(self, app: AppName, at: float) -> int:
         """Requests that the app sent in the 24 hours before Unix time `at`, rounded up. Raises `StorageError`."""
-        with self._translated():
-            row = self._db.execute(
+        with self._reading() as db:
+            row = db.execute(
                 "SELECT coalesce(sum(requests), 0) FROM usage WHERE app = ? AND hour > ?",
                 (app, int(at) // 3600 - _DAY_HOURS),
             ).fetchone()

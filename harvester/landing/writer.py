@@ -1,56 +1,90 @@
-"""The writer: drains the queue, collects each slice's calls, publishes and commits it when it ends.
+"""The writer: drains the queue, collects each slice's calls, makes checkpoints of them, publishes and commits.
 
-Publishing a slice is one step that cancellation does not interrupt: its days' files are replaced, each whole and
-durable, and then the ledger says so. A crash in between leaves whole files that the ledger does not know yet: the next
-run reads the slice again and finds them as they should be.
+**Checkpoint**: the calls go to the part's file, the file to the disk, and then the ledger says in one transaction how
+far the part is good and how the walk goes on from there.
+
+**Publish**: every changed day is written out of sight and made durable; the marks of these days are withdrawn; the
+ledger says what is going to be replaced; the files are replaced; the ledger says that the slice is harvested. A crash
+before the ledger's first word leaves everything as it was; after it, the next run finishes what was begun
+(`recovery.py`). Neither checkpoint nor publication is interrupted by cancellation.
 
 Only whole slices are published: a file that is replaced before its slice is proven might lack calls that the old one
 held ready for a warehouse. What a slice costs meanwhile is memory, bounded over all slices, and then disk.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass
 from datetime import date, datetime
 from functools import partial
-from typing import Final, assert_never
+from typing import Final, TypeVar, assert_never
 
 import anyio
+from msgspec.structs import replace
 
-from harvester.errors import DamagedError
-from harvester.landing.files import storage
-from harvester.landing.ledger import Known, Ledger
+from harvester.errors import DamagedError, StorageError
+from harvester.landing import steps
+from harvester.landing.files import storage, sync_directory
+from harvester.landing.ledger import Ledger
+from harvester.landing.marks import Marks
 from harvester.landing.part import Part
-from harvester.landing.partition import Change, Zone
-from harvester.model import BEIJING, AccountId, Batch, End, Outcome, Receipt, Slice, Status
+from harvester.landing.partition import Zone
+from harvester.landing.publication import DayChange, Publication
+from harvester.landing.publish import Reading, carry_out, prepare
+from harvester.landing.steps import Step
+from harvester.landing.unfinished import Checkpoint
+from harvester.model import BEIJING, Batch, End, Outcome, Receipt, Slice, Status
 
+T = TypeVar("T")
+U = TypeVar("U")
 THREADS: int = 8
 """Days that are published side by side."""
 MEMORY_BYTES: Final = 16 * 2**20
 """What the calls of all open slices may hold in memory; beyond it the largest slice goes to disk."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Landing:
+    """Where a writer works.
+
+    Attributes:
+        zone: Where files land.
+        ledger: Where commits are recorded.
+        marks: What says which days are complete.
+        run_id: Of this run.
+        wall: Unix seconds.
+        keep_missing: Whether calls stay that landed once and are not returned any more.
+    """
+
+    zone: Zone
+    ledger: Ledger
+    marks: Marks
+    run_id: str
+    wall: Callable[[], float]
+    keep_missing: bool = True
+
+    def now(self) -> datetime:
+        """Beijing time, in whole seconds."""
+        return datetime.fromtimestamp(self.wall(), BEIJING).replace(microsecond=0)
+
+
 class Writer:
     """The only receiver of the queue.
 
     Args:
-        zone: Where files land.
-        ledger: Where commits are recorded.
-        run_id: Of this run.
-        wall: Unix seconds.
+        landing: Where it works.
         report: Told of every slice that ended, in the order of their commits.
+        adopted: What earlier runs left of slices that this one goes on with.
     """
 
     def __init__(
-        self, zone: Zone, ledger: Ledger, run_id: str, wall: Callable[[], float], report: Callable[[Outcome], None]
+        self, landing: Landing, report: Callable[[Outcome], None], adopted: Mapping[Slice, Part] | None = None
     ) -> None:
-        self._zone = zone
-        self._ledger = ledger
-        self._run_id = run_id
-        self._wall = wall
-        self._today = datetime.fromtimestamp(wall(), BEIJING).date()
+        self._landing = landing
         self._report = report
-        self._parts: dict[Slice, Part] = {}
+        self._parts = dict(adopted or {})
+        self._resumed = frozenset(self._parts)
+        self._today = landing.now().date()
         self._made = 0
 
     async def drain(self, get: Callable[[], Awaitable[Batch | End | None]]) -> None:
@@ -62,97 +96,165 @@ class Writer:
         Raises:
             StorageError: Files or ledger cannot be written: the run must end.
 
-        Cancellation: between two messages; parts are left for the next run to remove.
+        Cancellation: between two messages; what has a checkpoint is there for the next run.
         """
         while message := await get():
             match message:
                 case Batch():
                     await self._collect(message)
                 case End():
-                    with anyio.CancelScope(shield=True):
-                        outcome = await anyio.to_thread.run_sync(self._finish, message)
-                    self._report(outcome)
+                    self._report(await self._uninterrupted(partial(self._finish, message)))
                 case _:
                     assert_never(message)
 
+    async def _uninterrupted(self, work: Callable[[], T]) -> T:
+        with anyio.CancelScope(shield=True):
+            done = await anyio.to_thread.run_sync(work)
+        return done  # noqa: RET504 - out here, for the type: a scope might have swallowed it
+
     async def _collect(self, batch: Batch) -> None:
-        if batch.slice not in self._parts:
-            self._made += 1
-            self._parts[batch.slice] = Part(self._zone.scratch / f"{self._made}.part")
-        part = self._parts[batch.slice]
-        part.add(batch.calls)
-        part.strays += batch.strays
-        if sum(part.memory_bytes for part in self._parts.values()) > MEMORY_BYTES:
+        part = self._part_of(batch.slice)
+        part.add(batch.calls, batch.strays)
+        if batch.state is not None:
+            await self._uninterrupted(partial(self._checkpoint, batch.slice, part, batch.state))
+        elif sum(part.memory_bytes for part in self._parts.values()) > MEMORY_BYTES:
             largest = max(self._parts.values(), key=lambda part: part.memory_bytes)
-            await anyio.to_thread.run_sync(self._spill, largest)
+            await self._uninterrupted(partial(self._spill, largest))
+
+    def _part_of(self, one: Slice) -> Part:
+        if one not in self._parts:
+            self._made += 1
+            path = self._landing.zone.scratch / f"{self._landing.run_id}-{self._made}.part"
+            self._parts[one] = Part(path, self._today)
+        return self._parts[one]
 
     def _spill(self, part: Part) -> None:
-        with storage(self._zone.scratch, "write to"):
+        with storage(part.path, "write to"):
             part.spill()
 
-    def _finish(self, end: End) -> Outcome:
-        part = self._parts.pop(end.slice, None)
-        outcome = Outcome(slice=end.slice, status=end.status, reason=end.reason, receipt=end.receipt)
-        days: dict[date, Known] = {}
-        if end.receipt:
-            outcome, days = self._publish(end, end.receipt, part or Part(self._zone.scratch / "none.part"))
-        if part:
-            with storage(self._zone.scratch, "clear"):
-                part.discard()
-        now = datetime.fromtimestamp(self._wall(), BEIJING)
-        over = {day: known for day, known in days.items() if day < self._today}  # when the run began, so when read
-        self._ledger.commit(outcome, run_id=self._run_id, days=over, at=now)
-        return outcome
+    def _checkpoint(self, one: Slice, part: Part, state: bytes) -> None:
+        with storage(part.path, "write to"):
+            part.make_durable()
+        self._landing.ledger.save_checkpoint(
+            Checkpoint(
+                account_id=one.account.id,
+                first_day=one.window.start,
+                last_day=one.window.end,
+                part=part.path.name,
+                size_bytes=part.file_bytes,
+                calls=part.calls,
+                state=state,
+                read_on=part.read_on,
+                at=self._landing.now(),
+            )
+        )
+        steps.passed(Step.CHECKPOINT_COMMITTED)
 
-    def _publish(self, end: End, receipt: Receipt, part: Part) -> tuple[Outcome, dict[date, Known]]:
-        """Publishes every day, those without a call too: the calls that are in their files are missing tonight."""
-        account, total = end.slice.account.id, Change()
-        days: dict[date, Known] = {}
-        damage: list[str] = []
-        names = sorted({*part.days, *map(str, end.slice.window)})
-        for name, change in zip(names, self._publish_days(account, names, part), strict=True):
-            day = date.fromisoformat(name)
-            if isinstance(change, DamagedError):  # the other days land all the same
-                damage.append(str(change))
-                days[day] = Known(0, complete=False)
-            else:
-                total += change
-                days[day] = Known(change.landed, complete=day not in receipt.short_days)
-        if part.strays:
-            self._zone.quarantine(account, part.strays)
-        outcome = Outcome(
-            slice=end.slice,
+    def _finish(self, end: End) -> Outcome:
+        part = self._part_of(end.slice)
+        publication = Publication(
+            run_id=self._landing.run_id,
+            account_id=end.slice.account.id,
+            first_day=end.slice.window.start,
+            last_day=end.slice.window.end,
             status=end.status,
             reason=end.reason,
-            receipt=receipt,
-            landed=total.landed,
-            new=total.new,
-            changed=total.changed,
-            missing=total.missing,
-            quarantined=len(part.strays),
+            receipt=end.receipt,
+            read_on=part.read_on,
+            resumed=end.slice in self._resumed,
         )
-        if damage:
-            reason = damage[0] + (f" (and {len(damage) - 1} more files of the slice)" if damage[1:] else "")
-            return replace(outcome, status=Status.FAILED, reason=reason), days
-        here = total.landed + len(part.strays)
-        if end.status is Status.COMPLETE and here < receipt.distinct:
+        del self._parts[end.slice]
+        if end.receipt is None:
+            self._lay_down(end, part)
+            self._landing.ledger.commit(publication, self._landing.now())
+        else:
+            publication = self._publish(publication, end.receipt, part)
+            with storage(part.path, "remove"):
+                part.discard()
+            steps.passed(Step.PART_REMOVED)
+        return publication.outcome(end.slice)
+
+    def _lay_down(self, end: End, part: Part) -> None:
+        """Of a walk that did not come to its end: keeps what the next run can go on with."""
+        if end.state is not None:
+            self._checkpoint(end.slice, part, end.state)
+        elif end.afresh:
+            self._landing.ledger.forget_checkpoint(end.slice.account.id, end.slice.window)
+            with storage(part.path, "remove"):
+                part.discard()
+
+    def _publish(self, publication: Publication, receipt: Receipt, part: Part) -> Publication:
+        landing = self._landing
+        try:
+            publication = self._prepared(publication, receipt, part)
+        except DamagedError as error:  # the part, not a landed file: nothing of it can be relied on
+            landing.ledger.forget_checkpoint(publication.account, publication.window)
+            failed = replace(publication, status=Status.FAILED, reason=f"{error}: it is read again", receipt=None)
+            landing.ledger.commit(failed, landing.now())
+            return failed
+        known = landing.ledger.known(publication.window, [publication.account]).get(publication.account, {})
+        before = {day: one.complete for day, one in known.items()}
+        if touched := list(publication.touched(before)):
+            landing.marks.withdraw(touched)
+        if any(day.touches for day in publication.days):
+            landing.ledger.intend(publication)
+            steps.passed(Step.PUBLICATION_INTENDED)
+            _side_by_side(partial(carry_out, landing.zone), publication.days, THREADS)
+        landing.ledger.commit(publication, landing.now())
+        steps.passed(Step.SLICE_COMMITTED)
+        now = {day.day: day.complete for day in publication.days}
+        landing.marks.account_committed(publication.account, before, now)
+        return publication
+
+    def _prepared(self, publication: Publication, receipt: Receipt, part: Part) -> Publication:
+        """Stages every day, those without a call too: the calls that are in their files are missing tonight."""
+        landing = self._landing
+        strays = part.strays()
+        if strays:
+            landing.zone.quarantine(publication.account, strays)
+            quarantined = len({stray.key for stray in strays})
+            publication = replace(publication, quarantined=quarantined)
+        proven = publication.status is Status.COMPLETE
+        days = self._stage(publication, receipt.short_days, part, drop=proven and not landing.keep_missing)
+        here = sum(day.calls for day in days) + publication.quarantined
+        if proven and here < receipt.distinct:
+            landing.zone.clear_staged()
             reason = f"{here} different calls landed, but {receipt.distinct} were counted while reading"
-            nothing_proven = {day: replace(known, complete=False) for day, known in days.items()}
-            return replace(outcome, status=Status.SHORT, reason=reason), nothing_proven
-        return outcome, days
+            publication = replace(publication, status=Status.SHORT, reason=reason)
+            days = self._stage(publication, frozenset(publication.window), part, drop=False)
+        if any(day.staged for day in days):
+            with storage(landing.zone.scratch, "prepare"):
+                sync_directory(landing.zone.scratch)
+        steps.passed(Step.SLICE_STAGED)
+        return replace(publication, days=tuple(days))
 
-    def _publish_days(self, account: AccountId, days: Sequence[str], part: Part) -> list[Change | DamagedError]:
-        """Publishes days side by side: most of the time is waiting for the disk. What is on disk goes one by one."""
+    def _stage(
+        self, publication: Publication, short_days: frozenset[date], part: Part, *, drop: bool
+    ) -> list[DayChange]:
+        days = sorted({*map(date.fromisoformat, part.days), *publication.window})
+        readings = []
+        for day in days:
+            proven = day not in short_days
+            readings.append(
+                Reading(
+                    account=publication.account,
+                    day=day,
+                    calls=partial(part.calls_of, day.isoformat()),
+                    complete=proven and day < publication.read_on,
+                    drop_missing=drop and proven,
+                )
+            )
+        try:
+            # what is on disk goes one by one: each day that is read back takes memory
+            return _side_by_side(partial(prepare, self._landing.zone), readings, 1 if part.spilled else THREADS)
+        except StorageError:
+            self._landing.zone.clear_staged()  # the disk may be full
+            raise
 
-        def publish(day: str) -> Change | DamagedError:
-            try:
-                return self._zone.publish(account, day, partial(part.calls_of, day))
-            except DamagedError as error:
-                return error
-            finally:
-                part.forget_day(day)
 
-        if part.spilled or THREADS == 1:
-            return [publish(day) for day in days]
-        with ThreadPoolExecutor(THREADS) as threads:
-            return list(threads.map(publish, days))
+def _side_by_side(work: Callable[[T], U], what: Sequence[T], threads: int) -> list[U]:
+    """Works on days side by side: most of the time is waiting for the disk."""
+    if threads == 1 or len(what) == 1:
+        return [work(one) for one in what]
+    with ThreadPoolExecutor(threads) as pool:
+        return list(pool.map(work, what))

@@ -1,0 +1,240 @@
+"""The ledger's file: SQLite in WAL mode. Opened whole or not at all: a damaged one is recognised, never half-used.
+
+A transaction is on the disk when it has ended (`synchronous=FULL`).
+"""
+
+import contextlib
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self, TextIO
+
+from harvester.errors import DamagedError, StorageError
+from harvester.landing.files import make_directory, storage, sync_directory
+from harvester.landing.lock import hold
+from harvester.landing.schema import CREATE, MIGRATE, SCHEMA_VERSION
+
+_NAME: Final = "ledger.sqlite"
+_BESIDE: Final = ("-wal", "-shm")
+_DAMAGED: Final = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+
+
+class Database:
+    """A state directory's ledger file. One process writes at a time: `open` takes the lock.
+
+    Args:
+        path: The file.
+        connection: To it.
+        lock: The locked file, kept open for as long as the ledger is; `None` for a ledger that is only read.
+    """
+
+    def __init__(self, path: Path, connection: sqlite3.Connection, lock: TextIO | None) -> None:
+        self.path = path
+        self._db = connection
+        self._lock = lock
+        self._mutex = threading.Lock()
+        self._identity = _identity(path)
+
+    @classmethod
+    def open(cls, state_dir: Path) -> Self:
+        """Opens the ledger of a state directory for a run, making what is missing.
+
+        Raises:
+            LockedError: Another run holds it.
+            DamagedError: It is there and cannot be used.
+            StorageError: It cannot be written, or was made by a newer version.
+        """
+        with storage(state_dir, "prepare"):
+            make_directory(state_dir)
+            state_dir.chmod(0o700)
+            lock = hold(state_dir / "lock")
+        path = state_dir / _NAME
+        try:
+            with _translated(path):
+                if not path.exists():
+                    create(path)
+                connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+                try:
+                    _check(connection, path)
+                    _bring_up_to_date(connection)
+                    connection.execute("PRAGMA synchronous = FULL")
+                except BaseException:
+                    connection.close()
+                    raise
+            return cls(path, connection, lock)
+        except BaseException:
+            lock.close()
+            raise
+
+    @classmethod
+    def peek(cls, state_dir: Path) -> Self | None:
+        """The ledger for reading, without the lock; `None` when there is none yet.
+
+        Raises:
+            DamagedError: It is there and cannot be used.
+            StorageError: It cannot be read, or was made by a newer version.
+        """
+        path = state_dir / _NAME
+        with storage(path, "read"):
+            if not path.exists():
+                return None
+        with _translated(path):
+            connection = _read_only(path)
+            try:
+                version = _check(connection, path)
+                if version < SCHEMA_VERSION:
+                    in_memory = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+                    connection.backup(in_memory)
+                    connection.close()
+                    connection = in_memory
+                    _bring_up_to_date(connection)
+            except BaseException:
+                connection.close()
+                raise
+        return cls(path, connection, None)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes the database and gives the lock back."""
+        self._db.close()
+        if self._lock:
+            self._lock.close()
+
+    @contextlib.contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        """One thread at a time: the writer commits in one, the plan reads in another."""
+        with _translated(self.path), self._mutex:
+            yield self._db
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        """All of what is done inside lasts, or nothing of it does; raises `StorageError`."""
+        with _translated(self.path), self._mutex:
+            if _identity(self.path) != self._identity:
+                raise StorageError(
+                    f"the ledger {self.path} was taken away while a run used it. Bring the state directory back and "
+                    "run again: nothing that was published is harmed."
+                )
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._db
+                self._db.execute("COMMIT")
+            except BaseException:
+                if self._db.in_transaction:  # a full disk may have ended it already
+                    self._db.execute("ROLLBACK")
+                raise
+
+
+def create(path: Path) -> None:
+    """Makes an empty ledger, which appears whole."""
+    unfinished = path.with_name(f"{_NAME}.new")
+    for left in (unfinished, *_companions(unfinished), *_companions(path)):  # an old log would be played into it
+        left.unlink(missing_ok=True)
+    connection = sqlite3.connect(unfinished, isolation_level=None)
+    with contextlib.closing(connection):
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.executescript(f"BEGIN IMMEDIATE; {CREATE} COMMIT;")
+    unfinished.replace(path)
+    sync_directory(path.parent)
+
+
+def set_aside(state_dir: Path, at: str) -> Path | None:
+    """Moves a ledger out of the way, whatever is in it; `None` when there is none.
+
+    Args:
+        state_dir: Where it is.
+        at: Made part of its new name.
+
+    Raises:
+        StorageError: It cannot be moved.
+    """
+    path = state_dir / _NAME
+    away = path.with_name(f"{_NAME}.{at}")
+    with storage(path, "move away"):
+        for one in _companions(path):
+            if one.exists():
+                one.replace(Path(str(one).replace(str(path), str(away))))
+        if not path.exists():
+            return None
+        path.replace(away)
+        sync_directory(state_dir)
+    return away
+
+
+def _companions(path: Path) -> list[Path]:
+    return [path.with_name(path.name + suffix) for suffix in _BESIDE]
+
+
+def _read_only(path: Path) -> sqlite3.Connection:
+    uri = f"{path.absolute().as_uri()}?mode=ro"
+    if not os.access(path.parent, os.W_OK) and not _companions(path)[0].exists():
+        uri += "&immutable=1"  # in a folder that cannot be written SQLite cannot make the files that it wants beside it
+    return sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
+
+
+def _check(connection: sqlite3.Connection, path: Path) -> int:
+    """The schema's version; raises when the file is damaged or of a newer harvester."""
+    if path.stat().st_size == 0:
+        raise _damaged(path, "it is empty")
+    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    if version > SCHEMA_VERSION:
+        raise StorageError(
+            f"{path} is of schema {version}, this harvester knows {SCHEMA_VERSION}: "
+            "use the harvester that made it, or a state directory of its own"
+        )
+    for (finding,) in connection.execute("PRAGMA quick_check(1)"):
+        if finding != "ok":
+            raise _damaged(path, finding)
+    if version != SCHEMA_VERSION and version not in MIGRATE:
+        raise _damaged(path, "it holds no ledger")
+    return version
+
+
+def _bring_up_to_date(connection: sqlite3.Connection) -> None:
+    while (version := connection.execute("PRAGMA user_version").fetchone()[0]) < SCHEMA_VERSION:
+        try:
+            connection.executescript(f"BEGIN IMMEDIATE; {MIGRATE[version]} COMMIT;")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _damaged(path: Path, why: str) -> DamagedError:
+    return DamagedError(
+        f"the ledger {path} is damaged ({why}). Nothing that was published is harmed: "
+        "`harvester verify CONFIG --rebuild` makes a new ledger from the landing zone."
+    )
+
+
+@contextlib.contextmanager
+def _translated(path: Path) -> Iterator[None]:
+    try:
+        with storage(path, "use"):
+            yield
+    except sqlite3.Error as error:
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if code in _DAMAGED:
+            raise _damaged(path, str(error)) from error
+        advice = "Free some space" if code == sqlite3.SQLITE_FULL else "Look after the disk and its permissions"
+        raise StorageError(
+            f"the ledger {path} cannot be used: {error}. {advice} and run again: nothing that was published is harmed."
+        ) from error

@@ -1,0 +1,156 @@
+"""Completion marks: `dt=…/_COMPLETE.json` says that a day is complete for every enabled account.
+
+A mark is withdrawn before anything of its day changes. It is made as soon as the last account is complete; once it was
+withdrawn in a run, at the run's end, so that it does not flicker while accounts are read again one by one.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from datetime import date, datetime
+from pathlib import Path
+from typing import Final
+
+import msgspec
+import orjson
+
+from harvester.landing import steps
+from harvester.landing.files import replace_whole, storage, sync_directory
+from harvester.landing.ledger import Ledger
+from harvester.landing.partition import Zone
+from harvester.landing.steps import Step
+from harvester.model import BEIJING, AccountId, Window
+
+NAME: Final = "_COMPLETE.json"
+
+
+class Mark(msgspec.Struct, frozen=True, kw_only=True):
+    """What a mark says.
+
+    Attributes:
+        day: The Beijing day.
+        accounts: Every enabled account, in order of ids: all of them are complete.
+        files: Partitions of these accounts.
+        calls: In these partitions.
+        run_id: Of the run that completed the day.
+        at: When.
+    """
+
+    day: date
+    accounts: Sequence[AccountId]
+    files: int
+    calls: int
+    run_id: str
+    at: datetime
+
+
+def mark_of(zone: Zone, day: date) -> Path:
+    """Where a day's mark is, or would be."""
+    return zone.folder_of(day.isoformat()) / NAME
+
+
+def read_mark(path: Path) -> Mark | None:
+    """A mark; `None` when there is none, or none that can be read."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Mark)
+    except (OSError, msgspec.DecodeError):
+        return None
+
+
+class Marks:
+    """The marks of a run's days.
+
+    Args:
+        zone: Where they are.
+        ledger: What says which accounts are complete.
+        run_id: Of this run.
+        wall: Unix seconds.
+        fleet: Every enabled account, whether or not the run reads it.
+    """
+
+    def __init__(
+        self, zone: Zone, ledger: Ledger, run_id: str, wall: Callable[[], float], fleet: Collection[AccountId]
+    ) -> None:
+        self._zone = zone
+        self._ledger = ledger
+        self._run_id = run_id
+        self._wall = wall
+        self._fleet = frozenset(fleet)
+        self._complete: dict[date, int] = {}
+        self._withdrawn: set[date] = set()
+
+    def set_right(self, window: Window) -> None:
+        """Makes the marks of these days what the ledger says: a dead run may have left them otherwise.
+
+        Raises:
+            StorageError: A mark cannot be made or withdrawn.
+        """
+        self._complete = dict.fromkeys(window, 0) | self._ledger.accounts_complete(window, self._fleet)
+        for day in window:
+            path = mark_of(self._zone, day)
+            if not self._all_complete(day):
+                self._remove(path)
+            elif not self._covers(path):
+                self._make(day)
+
+    def _covers(self, path: Path) -> bool:
+        mark = read_mark(path)
+        return mark is not None and self._fleet == set(mark.accounts)
+
+    def withdraw(self, days: Iterable[date]) -> None:
+        """To be called before anything of these days changes. Raises `StorageError`."""
+        for day in days:
+            self._withdrawn.add(day)
+            self._remove(mark_of(self._zone, day))
+        steps.passed(Step.MARKS_WITHDRAWN)
+
+    def account_committed(self, account: AccountId, before: Mapping[date, bool], now: Mapping[date, bool]) -> None:
+        """Takes note of a commit, and marks the days that have become complete with it.
+
+        Args:
+            account: Whose.
+            before: Which days were complete.
+            now: Which are; days that the commit was not about are absent.
+
+        Raises:
+            StorageError: A mark cannot be made.
+        """
+        if account not in self._fleet:
+            return
+        for day, complete in now.items():
+            if day in self._complete:
+                self._complete[day] += complete - before.get(day, False)
+            else:
+                self._complete[day] = self._ledger.accounts_complete(Window(day, day), self._fleet).get(day, 0)
+            if complete and not before.get(day) and day not in self._withdrawn and self._all_complete(day):
+                self._make(day)
+
+    def finish(self) -> None:
+        """Marks the days that were withdrawn and are complete all the same. Raises `StorageError`."""
+        for day in sorted(self._withdrawn & self._complete.keys()):
+            if self._all_complete(day):
+                self._make(day)
+        self._withdrawn.clear()
+
+    def _all_complete(self, day: date) -> bool:
+        return self._complete[day] >= len(self._fleet) > 0
+
+    def _make(self, day: date) -> None:
+        known = [days[day] for days in self._ledger.known(Window(day, day), self._fleet).values()]
+        mark = Mark(
+            day=day,
+            accounts=sorted(self._fleet),
+            files=sum(1 for one in known if one.in_file),
+            calls=sum(one.in_file or 0 for one in known),
+            run_id=self._run_id,
+            at=datetime.fromtimestamp(self._wall(), BEIJING).replace(microsecond=0),
+        )
+        path = mark_of(self._zone, day)
+        with storage(path, "write"):
+            content = orjson.dumps(msgspec.to_builtins(mark), option=orjson.OPT_APPEND_NEWLINE)
+            replace_whole(path, [content], scratch=self._zone.scratch)
+        steps.passed(Step.DAY_MARKED)
+
+    def _remove(self, path: Path) -> None:
+        with storage(path, "withdraw"):
+            if path.exists():
+                path.unlink()
+                sync_directory(path.parent)

@@ -1,0 +1,87 @@
+"""NDJSON files as bytes: compressing what is written, reading lines back, and seeing when a file was cut short."""
+
+import contextlib
+import gzip
+from collections.abc import Iterable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import BinaryIO, Final, cast
+
+import zstandard
+
+SUFFIXES: Final = {"zstd": ".zst", "gzip": ".gz", "none": ""}
+"""`[output] compression` → what follows `.ndjson`."""
+_ZSTD_LEVEL: Final = 1
+_GZIP_LEVEL: Final = 1
+_BUFFER_BYTES: Final = 2**18
+_BLOCK_BYTES: Final = 2**9
+"""Of compressed bytes, read at a time: little, for many runs of a huge day are read at once, and each may grow."""
+
+
+@contextlib.contextmanager
+def compressing(raw: BinaryIO, suffix: str) -> Iterator[BinaryIO]:
+    """What is written inside lands in `raw`, compressed by the ending of a file's name."""
+    match suffix:
+        case ".zst":
+            compressor = zstandard.ZstdCompressor(level=_ZSTD_LEVEL, write_checksum=True)
+            with compressor.stream_writer(raw, closefd=False, write_size=_BUFFER_BYTES) as out:
+                yield cast("BinaryIO", out)
+        case ".gz":
+            with gzip.GzipFile(filename="", fileobj=raw, mode="wb", compresslevel=_GZIP_LEVEL, mtime=0) as zipped:
+                yield cast("BinaryIO", zipped)
+        case _:
+            yield raw
+
+
+def read_lines(path: Path) -> Iterator[bytes]:
+    """The lines of a file, without their ends, decompressed by the ending of its name.
+
+    Raises:
+        EOFError: It is empty, which no published file is, or compressed and cut short.
+        zlib.error, gzip.BadGzipFile, zstandard.ZstdError: It cannot be decompressed.
+        OSError: It cannot be read.
+    """
+    with path.open("rb") as raw:
+        if not raw.peek(1):
+            raise EOFError("it is empty")
+        yield from split_lines(_decompressed(raw, path.suffix))
+
+
+def split_lines(blocks: Iterable[bytes]) -> Iterator[bytes]:
+    """Bytes cut anywhere → their lines, without their ends."""
+    rest = b""
+    for block in blocks:
+        *lines, rest = (rest + block).split(b"\n")
+        yield from lines
+    if rest:
+        yield rest
+
+
+def _decompressed(raw: BinaryIO, suffix: str) -> Iterator[bytes]:
+    match suffix:
+        case ".zst":
+            yield from read_frames(raw)
+        case ".gz":
+            with gzip.GzipFile(fileobj=raw) as zipped:
+                yield from iter(partial(zipped.read, _BUFFER_BYTES), b"")
+        case _:
+            yield from iter(partial(raw.read, _BUFFER_BYTES), b"")
+
+
+def read_frames(raw: BinaryIO) -> Iterator[bytes]:
+    """The content of zstd frames, to the end of the file; a `stream_reader` would take one cut short for whole.
+
+    Raises:
+        EOFError: There is none, or the last one is cut short.
+        zstandard.ZstdError: It cannot be decompressed.
+    """
+    rest = raw.read(_BLOCK_BYTES)
+    while True:
+        frame = zstandard.ZstdDecompressor().decompressobj()
+        while not frame.eof:
+            if not rest:
+                raise EOFError("it is cut short")
+            yield frame.decompress(rest)
+            rest = frame.unused_data or raw.read(_BLOCK_BYTES)
+        if not rest:
+            return

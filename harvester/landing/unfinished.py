@@ -1,0 +1,138 @@
+"""What the ledger knows of slices that have not ended: where their walks can go on, and what is being published.
+
+Each entry carries a digest: one that is not as it was written is left out, and its slice starts anew.
+"""
+
+import hashlib
+from datetime import date, datetime
+
+import msgspec
+
+from harvester.landing import publication as publications
+from harvester.landing.database import Database
+from harvester.landing.publication import Publication
+from harvester.model import AccountId, Window
+
+
+class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a slice's walk can go on.
+
+    Attributes:
+        account_id: Whose.
+        first_day: The slice's first day.
+        last_day: Its last.
+        part: The name of the file that holds its calls.
+        size_bytes: So much of that file is good.
+        calls: How many calls that is, for a person.
+        state: The walk's own.
+        read_on: The Beijing day on which the walk began.
+        at: When it was made.
+    """
+
+    account_id: int
+    first_day: date
+    last_day: date
+    part: str
+    size_bytes: int
+    calls: int
+    state: bytes
+    read_on: date
+    at: datetime
+
+    @property
+    def account(self) -> AccountId:
+        """Whose."""
+        return AccountId(self.account_id)
+
+    @property
+    def window(self) -> Window:
+        """The slice's days."""
+        return Window(self.first_day, self.last_day)
+
+
+class Unfinished(Database):
+    """Checkpoints and intended publications."""
+
+    def save_checkpoint(self, one: Checkpoint) -> None:
+        """Records where a slice can go on; of the account's other slices that share a day nothing is kept.
+
+        Raises:
+            StorageError: The checkpoint before, if there is one, stands.
+        """
+        with self._transaction() as db:
+            db.execute(
+                "DELETE FROM checkpoints WHERE account_id = ? AND first_day <= ? AND last_day >= ?",
+                (one.account_id, str(one.last_day), str(one.first_day)),
+            )
+            db.execute(
+                "INSERT INTO checkpoints VALUES (?,?,?,?,?,?,?,?,?,?)",
+                (
+                    one.account_id, str(one.first_day), str(one.last_day), one.part, one.size_bytes, one.calls,
+                    one.state, one.read_on.toordinal(), one.at.isoformat(timespec="seconds"),
+                    _digest(msgspec.json.encode(one)),
+                ),
+            )  # fmt: skip
+
+    def checkpoints(self) -> list[Checkpoint]:
+        """Where slices can go on; one that is not as it was written is left out. Raises `StorageError`."""
+        found = []
+        with self._reading() as db:
+            rows = db.execute("SELECT * FROM checkpoints ORDER BY account_id, first_day").fetchall()
+        for account, first, last, part, size_bytes, calls, state, read_on, at, digest in rows:
+            try:
+                one = Checkpoint(
+                    account_id=account,
+                    first_day=date.fromisoformat(first),
+                    last_day=date.fromisoformat(last),
+                    part=part,
+                    size_bytes=size_bytes,
+                    calls=calls,
+                    state=state,
+                    read_on=date.fromordinal(read_on),
+                    at=datetime.fromisoformat(at),
+                )
+                sound = _digest(msgspec.json.encode(one)) == digest
+            except (TypeError, ValueError, OverflowError):
+                continue
+            if sound:
+                found.append(one)
+        return found
+
+    def forget_checkpoint(self, account: AccountId, window: Window) -> None:
+        """The slice's next walk starts anew. Raises `StorageError`."""
+        with self._transaction() as db:
+            db.execute(
+                "DELETE FROM checkpoints WHERE account_id = ? AND first_day = ? AND last_day = ?",
+                (account, str(window.start), str(window.end)),
+            )
+
+    def intend(self, publication: Publication) -> None:
+        """Records what is about to be done, so that it is finished whatever happens. Raises `StorageError`."""
+        text = publications.encode(publication)
+        with self._transaction() as db:
+            db.execute(
+                "INSERT OR REPLACE INTO publications VALUES (?,?,?,?,?)",
+                (publication.account_id, str(publication.first_day), str(publication.last_day), text, _digest(text)),
+            )
+
+    def intended(self) -> list[tuple[AccountId, Window, Publication | None]]:
+        """What a dead run was about to do; `None` where that cannot be read. Raises `StorageError`."""
+        with self._reading() as db:
+            rows = db.execute("SELECT * FROM publications").fetchall()
+        return [
+            (
+                AccountId(account),
+                Window(date.fromisoformat(first), date.fromisoformat(last)),
+                publications.decode(text) if _digest(text) == digest else None,
+            )
+            for account, first, last, text, digest in rows
+        ]
+
+    def forget_publications(self) -> None:
+        """Nothing is being published. Raises `StorageError`."""
+        with self._transaction() as db:
+            db.execute("DELETE FROM publications")
+
+
+def _digest(content: bytes) -> bytes:
+    return hashlib.blake2b(content, digest_size=16).digest()
