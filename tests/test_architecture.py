@@ -48,7 +48,7 @@ FORBIDDEN = {
 """Rooms that must not know each other though their floors would allow it: (room, what it must not import)."""
 PURE = (
     "model", "errors", "record", "plan", "api.codes", "api.protocol", "harvest.desk", "harvest.span",
-    "harvest.mend", "harvest.saved", "harvest.walk",
+    "harvest.mend", "harvest.pace", "harvest.saved", "harvest.walk",
     "landing.encode", "landing.publication", "landing.schema", "report.summary", "report.forecast",
 )  # fmt: skip
 EFFECTS = {

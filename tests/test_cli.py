@@ -190,8 +190,8 @@ def test_a_storage_error_exits_4(served: Served) -> None:
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_signals_stop_then_cancel(number: signal.Signals, code: int, tmp_path: Path) -> None:
-    """The first signal begins no slice, the second abandons the open ones; the run is resumable either way."""
+def test_a_signal_stops(number: signal.Signals, code: int, tmp_path: Path) -> None:
+    """One signal begins no slice and saves the open ones at once, whatever they were waiting for."""
     with sandbox(tmp_path, "--latency", "30s") as served:
         with subprocess.Popen(
             [*HARVESTER, "run", str(served.config)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -201,12 +201,11 @@ def test_signals_stop_then_cancel(number: signal.Signals, code: int, tmp_path: P
             assert "4 accounts" in process.stderr.readline()
             served.wait_for_requests(1)
             process.send_signal(number)
-            assert "are being finished" in process.stderr.readline()
-            process.send_signal(number)
+            assert "open slices are being saved" in process.stderr.readline()
             out = process.stdout.read()
         assert process.returncode == code
     assert out.startswith("NOT COMPLETE")
-    assert "abandoned while it was open" in out
+    assert "stopped on request; the next run goes on from here" in out
     assert not list(served.landing.glob("dt=*"))
 
 

@@ -150,12 +150,12 @@ async def test_only_what_is_due_is_read(tmp_path: Path) -> None:
 
 
 async def test_nothing_but_whole_files_is_visible(tmp_path: Path) -> None:
-    """The landing zone holds partitions, the runs' reports and the state directory, and nothing else."""
+    """The landing zone holds partitions, completion marks, the runs' reports and the state directory, nothing else."""
     async with sandbox(SMALL) as served:
         await run(assign(served, tmp_path, days=2))
     visible = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()}
     partitions = {name for name in visible if name.startswith("dt=")}
-    assert all(name.endswith("/calls.ndjson.zst") for name in partitions)
+    assert {name.rsplit("/")[-1] for name in partitions} == {"calls.ndjson.zst", "_COMPLETE.json"}
     assert {name.split("/")[0] for name in visible - partitions} == {"runs", ".harvester"}
     assert not list((tmp_path / ".harvester" / "unfinished").iterdir())
 

@@ -19,7 +19,8 @@ from harvester.landing.schema import CREATE, MIGRATE, SCHEMA_VERSION
 
 _NAME: Final = "ledger.sqlite"
 _BESIDE: Final = ("-wal", "-shm")
-_DAMAGED: Final = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+_DAMAGED: Final = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR}
+"""The last one is for tables that are not what they should be: the statements are always the same."""
 
 
 class Database:
@@ -34,6 +35,7 @@ class Database:
     def __init__(self, path: Path, connection: sqlite3.Connection, lock: TextIO | None) -> None:
         self.path = path
         self._db = connection
+        self._db.text_factory = lambda text: text.decode(errors="replace")  # a flipped bit is no error of the disk
         self._lock = lock
         self._mutex = threading.Lock()
         self._identity = _identity(path)
@@ -185,7 +187,7 @@ def _read_only(path: Path) -> sqlite3.Connection:
 def _check(connection: sqlite3.Connection, path: Path) -> int:
     """The schema's version; raises when the file is damaged or of a newer harvester."""
     if path.stat().st_size == 0:
-        raise _damaged(path, "it is empty")
+        raise damaged(path, "it is empty")
     version = int(connection.execute("PRAGMA user_version").fetchone()[0])
     if version > SCHEMA_VERSION:
         raise StorageError(
@@ -194,9 +196,9 @@ def _check(connection: sqlite3.Connection, path: Path) -> int:
         )
     for (finding,) in connection.execute("PRAGMA quick_check(1)"):
         if finding != "ok":
-            raise _damaged(path, finding)
+            raise damaged(path, finding)
     if version != SCHEMA_VERSION and version not in MIGRATE:
-        raise _damaged(path, "it holds no ledger")
+        raise damaged(path, "it holds no ledger")
     return version
 
 
@@ -218,7 +220,8 @@ def _identity(path: Path) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
-def _damaged(path: Path, why: str) -> DamagedError:
+def damaged(path: Path, why: str) -> DamagedError:
+    """What to say of a ledger that is not as it was written."""
     return DamagedError(
         f"the ledger {path} is damaged ({why}). Nothing that was published is harmed: "
         "`harvester verify CONFIG --rebuild` makes a new ledger from the landing zone."
@@ -230,10 +233,12 @@ def _translated(path: Path) -> Iterator[None]:
     try:
         with storage(path, "use"):
             yield
+    except UnicodeDecodeError as error:  # in what SQLite says of the damage
+        raise damaged(path, str(error)) from error
     except sqlite3.Error as error:
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
         if code in _DAMAGED:
-            raise _damaged(path, str(error)) from error
+            raise damaged(path, str(error)) from error
         advice = "Free some space" if code == sqlite3.SQLITE_FULL else "Look after the disk and its permissions"
         raise StorageError(
             f"the ledger {path} cannot be used: {error}. {advice} and run again: nothing that was published is harmed."

@@ -109,21 +109,27 @@ def stage(target: Path, blocks: Iterable[bytes], *, scratch: Path) -> tuple[Path
 
 
 def put(staged: Path, target: Path) -> None:
-    """Makes what was staged appear at its target, atomically and durably; harmless when that was done before.
+    """Makes what was staged appear at its target, atomically and durably.
 
     Raises:
-        OSError: The target is as it was.
+        OSError: The target is as it was, or new but perhaps not durable yet.
     """
-    if staged.is_dir() and target.parent.is_dir():  # somebody made the folder meanwhile
-        (staged / target.name).replace(target)
-        staged.rmdir()
-    elif staged.is_dir():
+    if staged.is_dir() and not target.parent.is_dir():
         make_directory(target.parent.parent)
         staged.replace(target.parent)
         sync_directory(target.parent.parent)
-    elif staged.exists():
+        return
+    if staged.is_dir():  # somebody made the folder meanwhile
+        (staged / target.name).replace(target)
+        staged.rmdir()
+    else:
         staged.replace(target)
     sync_directory(target.parent)
+
+
+def is_staged(staged: Path, target: Path) -> bool:
+    """Whether there is something left to `put`."""
+    return (staged / target.name if staged.is_dir() else staged).is_file()
 
 
 def take_away(target: Path) -> None:
@@ -131,7 +137,7 @@ def take_away(target: Path) -> None:
     target.unlink(missing_ok=True)
     with contextlib.suppress(OSError):  # somebody keeps something there, or it is gone already
         target.parent.rmdir()
-    sync_directory(target.parent if target.parent.is_dir() else target.parent.parent)
+    sync_directory(next(folder for folder in target.parents if folder.is_dir()))
 
 
 def replace_whole(target: Path, blocks: Iterable[bytes], *, scratch: Path) -> None:

@@ -168,6 +168,11 @@ class Ledger(Unfinished):
             counted = (change.calls, change.new, change.changed, change.missing)
             self._db.execute(_PUT_ARRIVALS, (read_on, read_on - day, again, *counted))
 
+    def forget_receipts(self, before: date) -> None:
+        """Forgets how slices ended that ended before a day; what is complete stays known. Raises `StorageError`."""
+        with self._transaction() as db:
+            db.execute("DELETE FROM receipts WHERE at < ?", (before.isoformat(),))
+
     def add_usage(self, app: AppName, requests: int, at: float) -> None:
         """Counts requests sent by an app at Unix time `at`. Raises `StorageError`."""
         with self._transaction() as db:

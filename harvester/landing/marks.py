@@ -124,8 +124,13 @@ class Marks:
                 self._make(day)
 
     def finish(self) -> None:
-        """Marks the days that were withdrawn and are complete all the same. Raises `StorageError`."""
-        for day in sorted(self._withdrawn & self._complete.keys()):
+        """Marks the days that were withdrawn and are complete all the same, and of which nothing will change any more.
+
+        Raises:
+            StorageError: A mark cannot be made.
+        """
+        changing = {day for _, window, _ in self._ledger.intended() for day in window}  # when the disk failed halfway
+        for day in sorted((self._withdrawn & self._complete.keys()) - changing):
             if self._all_complete(day):
                 self._make(day)
         self._withdrawn.clear()

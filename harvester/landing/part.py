@@ -13,6 +13,7 @@ from heapq import heappop, heappush
 from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO, Final
+from zlib import crc32
 
 import msgspec
 import orjson
@@ -21,16 +22,18 @@ import zstandard
 from harvester.errors import DamagedError
 from harvester.landing import steps
 from harvester.landing.encode import in_order, to_lines
-from harvester.landing.files import storage
+from harvester.landing.files import storage, sync_directory
 from harvester.landing.ndjson import read_frames, split_lines
 from harvester.landing.steps import Step
 from harvester.model import Call, Stray, memory_bytes
 from harvester.record import read_record
 
 _LEVEL: Final = 1
-_HEADER: Final = struct.Struct("<II")
+_HEADER: Final = struct.Struct("<III")
 _SKIPPABLE: Final = 0x184D2A50
-"""What a skippable zstd frame begins with; its size follows."""
+"""What a skippable zstd frame begins with; its size follows, then, as its content, the head's CRC-32 and the head."""
+_CRC_BYTES: Final = 4
+_HEAD_MAX_BYTES: Final = 2**20
 _STRAYS: Final = "strays"
 
 Key = tuple[str, str]
@@ -72,6 +75,7 @@ class Part:
         self._calls: dict[str, list[Call]] = {}
         self._strays: list[Stray] = []
         self._runs: dict[str, list[_Run]] = {}
+        self._name_is_durable = False
 
     @classmethod
     def adopt(cls, path: Path, size_bytes: int, read_on: date) -> "Part":
@@ -89,6 +93,7 @@ class Part:
                 raise DamagedError(f"{path} is damaged (a run ends behind the last checkpoint)")
             file.truncate(size_bytes)
             os.fsync(file.fileno())
+        part._name_is_durable = True
         steps.passed(Step.PART_ADOPTED)
         return part
 
@@ -97,12 +102,15 @@ class Part:
             begin = file.read(_HEADER.size)
             if len(begin) < _HEADER.size:
                 raise EOFError("it is cut short")
-            magic, length = _HEADER.unpack(begin)
+            magic, length, check = _HEADER.unpack(begin)
+            text = file.read(max(0, min(length - _CRC_BYTES, _HEAD_MAX_BYTES)))
+            if magic != _SKIPPABLE or crc32(text) != check:
+                raise EOFError("a run has no head")
             try:
-                head = msgspec.json.decode(file.read(length) if magic == _SKIPPABLE else b"", type=_Head)
+                head = msgspec.json.decode(text, type=_Head)
             except msgspec.DecodeError as error:
-                raise EOFError("a run has no head") from error
-            run = _Run(head.first, self.file_bytes + _HEADER.size + length, head.size_bytes)
+                raise EOFError("a run is not of this harvester") from error
+            run = _Run(head.first, self.file_bytes + len(begin) + len(text), head.size_bytes)
             lines = sum(1 for _ in self._lines(run))
         file.seek(run.size_bytes, os.SEEK_CUR)
         self.file_bytes = run.offset + run.size_bytes
@@ -147,21 +155,19 @@ class Part:
     def _write(self, file: BinaryIO, day: str, first: Key, lines: bytes) -> None:
         frame = zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True).compress(lines)
         head = msgspec.json.encode(_Head(day, first, len(frame)))
-        begin = file.write(_HEADER.pack(_SKIPPABLE, len(head)) + head)
+        begin = file.write(_HEADER.pack(_SKIPPABLE, _CRC_BYTES + len(head), crc32(head)) + head)
         self._runs.setdefault(day, []).append(_Run(first, self.file_bytes + begin, len(frame)))
         self.file_bytes += begin + file.write(frame)
 
     def make_durable(self) -> None:
         """Moves everything to disk, and waits until the disk has it; raises `OSError`."""
-        new = not self.path.exists()
         self.spill()
         steps.passed(Step.PART_WRITTEN)
         with self.path.open("r+b") as file:
             os.fsync(file.fileno())
-        if new:
-            folder = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY)
-            os.fsync(folder)
-            os.close(folder)
+        if not self._name_is_durable:
+            sync_directory(self.path.parent)
+            self._name_is_durable = True
         steps.passed(Step.PART_DURABLE)
 
     def calls_of(self, day: str) -> Iterator[Call]:

@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from harvester.landing.encode import to_quarantine
-from harvester.landing.files import make_directory, remove, replace_whole, storage
+from harvester.landing.files import make_directory, remove, replace_whole, storage, sync_directory
 from harvester.landing.lock import hold
 from harvester.landing.ndjson import SUFFIXES, read_lines
 from harvester.model import AccountId, Stray
@@ -69,10 +69,11 @@ class Zone:
         return self.root / f"dt={day}"
 
     def partition(self, account: AccountId, day: str) -> Path:
-        """The file of an account's day: the one that is there, else the one that will be."""
+        """The file of an account's day: the one that is there, else the one that will be. Raises `StorageError`."""
         folder = self.folder_of(day) / f"account_id={account}"
         there = (folder / f"calls.ndjson{suffix}" for suffix in SUFFIXES.values())
-        return next((path for path in there if path.exists()), folder / self._new_name)
+        with storage(folder, "look into"):
+            return next((path for path in there if path.exists()), folder / self._new_name)
 
     def keep_damaged(self, path: Path, digest: bytes) -> Path:
         """Keeps a damaged file beside the landing zone's own, before it is replaced; where it is kept.
@@ -85,11 +86,19 @@ class Zone:
         with storage(kept, "keep"):
             make_directory(self.damaged)
             if not kept.exists():
-                try:
-                    os.link(path, kept)
-                except OSError:  # not every file system has links
-                    shutil.copy2(path, kept)
+                self._keep(path, kept)
+            sync_directory(self.damaged)
         return kept
+
+    def _keep(self, path: Path, kept: Path) -> None:
+        with suppress(OSError):  # not every file system has links
+            os.link(path, kept)
+            return
+        copy = self.scratch / f"{kept.name}.tmp"
+        shutil.copy2(path, copy)
+        with copy.open("r+b") as file:
+            os.fsync(file.fileno())
+        copy.replace(kept)
 
     def quarantine(self, account: AccountId, strays: Iterable[Stray]) -> None:
         """Adds records that cannot be placed to the account's quarantine, each once.

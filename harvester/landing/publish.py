@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from harvester.landing import steps
 from harvester.landing.encode import to_lines
-from harvester.landing.files import put, stage, storage, take_away
+from harvester.landing.files import is_staged, put, stage, storage, sync_directory, take_away
 from harvester.landing.landed import Landed
 from harvester.landing.partition import Zone
 from harvester.landing.publication import DayChange, Publication
@@ -109,20 +109,29 @@ def _prepare_first(zone: Zone, reading: Reading, path: Path) -> DayChange:
     return replace(change, calls=calls, in_file=calls, new=calls, staged=staged.name, digest=digest)
 
 
-def carry_out(zone: Zone, change: DayChange) -> None:
-    """Makes a day what was prepared; harmless when that was done before.
+def carry_out(zone: Zone, change: DayChange, *, again: bool = False) -> None:
+    """Makes a day what was prepared.
+
+    Args:
+        zone: Where.
+        change: What was prepared.
+        again: Whether that was begun before and may have been stopped anywhere: what is done, or lost, is not missed.
 
     Raises:
-        StorageError: It cannot be done now; the file is as it was.
+        StorageError: It cannot be done now; the file is as it was, or as it should be.
     """
-    path = zone.root / change.path
+    if not change.touches:
+        return
+    path, staged = zone.root / change.path, zone.scratch / (change.staged or "")
     with storage(path, "publish"):
-        if change.staged:
-            put(zone.scratch / change.staged, path)
-        elif change.removed:
+        if change.removed:
             take_away(path)
-        else:
-            return
+        elif not again or is_staged(staged, path):
+            put(staged, path)
+        if again:  # what was done before may not be durable
+            for folder in (path.parent, path.parent.parent, zone.root):
+                if folder.is_dir():
+                    sync_directory(folder)
     steps.passed(Step.DAY_REPLACED)
 
 

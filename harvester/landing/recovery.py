@@ -32,7 +32,7 @@ def finish_publications(landing: Landing) -> None:
             ledger.queue(account, window)
             continue
         for change in publication.days:
-            carry_out(landing.zone, change)
+            carry_out(landing.zone, change, again=True)
         with storage(landing.zone.root, "read"):
             finished = as_on_disk(landing.zone, publication)
         ledger.commit(finished, landing.now())

@@ -9,7 +9,7 @@ from datetime import date, datetime
 import msgspec
 
 from harvester.landing import publication as publications
-from harvester.landing.database import Database
+from harvester.landing.database import Database, damaged
 from harvester.landing.publication import Publication
 from harvester.model import AccountId, Window
 
@@ -116,17 +116,25 @@ class Unfinished(Database):
             )
 
     def intended(self) -> list[tuple[AccountId, Window, Publication | None]]:
-        """What a dead run was about to do; `None` where that cannot be read. Raises `StorageError`."""
+        """What a dead run was about to do; `None` where that cannot be read.
+
+        Raises:
+            DamagedError: Nor can it be read of which days that was.
+            StorageError: The ledger cannot be used.
+        """
         with self._reading() as db:
             rows = db.execute("SELECT * FROM publications").fetchall()
-        return [
-            (
-                AccountId(account),
-                Window(date.fromisoformat(first), date.fromisoformat(last)),
-                publications.decode(text) if _digest(text) == digest else None,
-            )
-            for account, first, last, text, digest in rows
-        ]
+        found: list[tuple[AccountId, Window, Publication | None]] = []
+        for account, first, last, text, digest in rows:
+            if isinstance(text, bytes) and _digest(text) == digest and (one := publications.decode(text)):
+                found.append((one.account, one.window, one))
+                continue
+            try:
+                window = Window(date.fromisoformat(first), date.fromisoformat(last))
+            except (TypeError, ValueError) as error:
+                raise damaged(self.path, f"a publication is of {first}..{last}") from error
+            found.append((AccountId(account), window, None))
+        return found
 
     def forget_publications(self) -> None:
         """Nothing is being published. Raises `StorageError`."""

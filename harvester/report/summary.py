@@ -4,7 +4,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, Final
 
 from harvester.errors import ExitCode
@@ -14,6 +14,9 @@ _TRACE: Final = re.compile(r" \(trace [^)]*\)")
 _ACCOUNTS_NAMED: Final = 3
 _CAUSES_NAMED: Final = 12
 _TOKENS_NAMED: Final = 8
+_MISSING_KEPT: Final = 300
+_MISSING_NAMED: Final = 3
+_NOTES_NAMED: Final = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +28,15 @@ class Trouble:
     window: str
     status: Status
     reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Missing:
+    """Calls of a day that had landed before and were not returned any more."""
+
+    account_id: int
+    day: date
+    calls: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +54,11 @@ class Report:
         calls: Different calls read tonight and in the files now.
         new: Of these, not there before.
         changed: Of these, different from what was there.
-        missing: Calls that were there before and that the API no longer returned; kept.
+        missing: Calls that were there before and that the API no longer returned.
+        dropped: How many of these are not in the files any more (`[output] on_missing`).
+        missing_on: Where they are missing: the first few hundred days of accounts, by slice.
+        resumed: Slices that went on from an earlier run's checkpoint.
+        notes: What a person should know of besides.
         quarantined: Records that cannot be placed.
         requests: Sent, by app.
         failed_attempts: Requests that brought no page.
@@ -64,6 +80,10 @@ class Report:
     new: int = 0
     changed: int = 0
     missing: int = 0
+    dropped: int = 0
+    missing_on: tuple[Missing, ...] = ()
+    resumed: int = 0
+    notes: tuple[str, ...] = ()
     quarantined: int = 0
     requests: Mapping[AppName, int] = field(default_factory=dict)
     failed_attempts: int = 0
@@ -93,9 +113,19 @@ def fold(report: Report, outcome: Outcome) -> Report:
         new=report.new + outcome.new,
         changed=report.changed + outcome.changed,
         missing=report.missing + outcome.missing,
+        dropped=report.dropped + outcome.dropped,
+        missing_on=_with_missing(report.missing_on, outcome),
+        resumed=report.resumed + outcome.resumed,
+        notes=report.notes + outcome.notes,
         quarantined=report.quarantined + outcome.quarantined,
         troubles=troubles,
     )
+
+
+def _with_missing(so_far: tuple[Missing, ...], outcome: Outcome) -> tuple[Missing, ...]:
+    account = outcome.slice.account.id
+    here = (Missing(account_id=account, day=day, calls=calls) for day, calls in sorted(outcome.missing_on.items()))
+    return so_far if len(so_far) >= _MISSING_KEPT else so_far + tuple(here)
 
 
 def trouble(one: Slice, status: Status, reason: str) -> Trouble:
@@ -153,8 +183,13 @@ def in_words(report: Report) -> str:
         f"  accounts {report.accounts:,} · slices {done:,} of {total:,} · calls {calls}",
         f"  requests {requests:,} ({report.failed_attempts:,} failed) · took {took} · run {report.run_id}",
     ]
+    if report.resumed:
+        lines.append(f"  {report.resumed:,} slices went on from where an earlier run was interrupted")
     if report.missing:
-        lines.append(f"  {report.missing:,} calls that had landed before were not returned any more; they are kept")
+        lines += _gone(report)
+    lines += [f"  note: {note}" for note in report.notes[:_NOTES_NAMED]]
+    if len(report.notes) > _NOTES_NAMED:
+        lines.append(f"  … and {len(report.notes) - _NOTES_NAMED:,} further notes: see the run's report")
     if report.quarantined:
         lines.append(
             f"  {report.quarantined:,} records cannot be placed; they are in quarantine/, each with its reason"
@@ -166,6 +201,19 @@ def in_words(report: Report) -> str:
     if report.ended_by:
         lines.append(f"  ended by: {report.ended_by}")
     return "\n".join(lines)
+
+
+def _gone(report: Report) -> list[str]:
+    fate = "they are kept"
+    if report.dropped:
+        kept = report.missing - report.dropped
+        fate = f"{report.dropped:,} are dropped" + (f", {kept:,} on unproven days are kept" if kept else "")
+    named = [f"{one.account_id} {one.day} ({one.calls:,})" for one in report.missing_on[:_MISSING_NAMED]]
+    more = f" and {len(report.missing_on) - _MISSING_NAMED:,} more days" if len(report.missing_on) > len(named) else ""
+    return [
+        f"  {report.missing:,} calls that had landed before were not returned any more; {fate}",
+        f"      {', '.join(named)}{more}",
+    ]
 
 
 def _deaths(reasons: Sequence[str]) -> list[str]:

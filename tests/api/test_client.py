@@ -16,7 +16,7 @@ from harvester.api.protocol import Request, Response
 from harvester.api.quota import Budget, Limits, Quota
 from harvester.api.tokens import Tokens
 from harvester.api.transport import AiohttpTransport, Transport
-from harvester.errors import AccountFault, AttemptError, CallError, QuotaSpent, SliceFault, TokenFault
+from harvester.errors import AccountFault, AttemptError, CallError, QuotaSpent, RefusedFault, SliceFault, TokenFault
 from harvester.model import Account, AccountId, AppName, Page, Query, Refusal, TokenName
 from harvester.sandbox.server import Sandbox
 from tests.api.helpers import (
@@ -186,10 +186,10 @@ class TestVerdicts:
     @pytest.mark.parametrize(
         ("answer", "error", "text"),
         [
-            (WRONG, SliceFault, "code 18002, a wrong request, the API says: wrong"),
-            (refused(999_999), SliceFault, "code 999999, an unknown code"),
-            (Response(404, {}, b""), SliceFault, "HTTP 404"),
-            (Response(404, {}, b"nginx"), SliceFault, "HTTP 404"),
+            (WRONG, RefusedFault, "code 18002, a wrong request, the API says: wrong"),
+            (refused(999_999), RefusedFault, "code 999999, an unknown code"),
+            (Response(404, {}, b""), RefusedFault, "HTTP 404"),
+            (Response(404, {}, b"nginx"), RefusedFault, "HTTP 404"),
             (refused(12201), AccountFault, "code 12201, the token may not read this account"),
             (refused(32211), AccountFault, "code 32211, the account is inactive"),
             (refused(60002), AccountFault, "code 60002, the account is unknown, of the wrong role, or barred"),

@@ -6,9 +6,12 @@ from collections.abc import Iterator
 import anyio
 import pytest
 
-from harvester.errors import AccountFault, QuotaSpent, SliceFault
+from harvester.errors import AccountFault, CallError, QuotaSpent, RefusedFault, SliceFault, TokenFault
+from harvester.harvest.desk import Findings
+from harvester.harvest.pace import Pace
 from harvester.harvest.queue import Queue
-from harvester.harvest.schedule import Schedule
+from harvester.harvest.schedule import STOPPED, Asks, Schedule, Terms
+from harvester.harvest.walk import Walk
 from harvester.model import (
     ONE_DAY,
     Account,
@@ -80,11 +83,15 @@ class Writer:
         return {one.slice: (one.status, one.reason) for one in self.messages if isinstance(one, End)}
 
 
-async def run(api: Api, plan: Iterator[Slice], workers: int = 4) -> tuple[Writer, list[Slice]]:
+async def run(
+    api: Asks, plan: Iterator[Slice], workers: int = 4, terms: Terms | None = None
+) -> tuple[Writer, list[Slice]]:
     """A schedule's run to its end, and the slices it began."""
     queue, begun = Queue(), list[Slice]()
     writer = Writer(queue)
-    await Schedule(api, queue, begun.append, page_size=100, workers=workers).run({APP: plan}, writer.drain)
+    await Schedule(api, queue, begun.append, terms or Terms(page_size=100, workers=workers)).run(
+        {APP: plan}, writer.drain
+    )
     return writer, begun
 
 
@@ -109,7 +116,7 @@ async def test_no_more_slices_are_open_than_workers(workers: int) -> None:
 async def test_the_plan_is_pulled_lazily() -> None:
     """A slice is taken from the plan when a worker is free for it, not before."""
     plan, queue, begun = slices(1000), Queue(), list[Slice]()
-    schedule = Schedule(Api(), queue, begun.append, page_size=100, workers=2)
+    schedule = Schedule(Api(), queue, begun.append, Terms(page_size=100, workers=2))
     with anyio.move_on_after(2.5):
         await schedule.run({APP: plan}, Writer(queue).drain)
     assert len(begun) <= 6
@@ -141,17 +148,156 @@ async def test_a_spent_quota_leaves_the_rest_of_the_plan() -> None:
     assert sum(1 for _ in plan) == 97
 
 
-async def test_stopping_finishes_what_is_open() -> None:
-    """After `stop` the open slices come to their ends, and no other is begun."""
-    queue, begun = Queue(), list[Slice]()
-    writer, plan = Writer(queue), slices(100)
-    schedule = Schedule(Api(), queue, begun.append, page_size=100, workers=5)
+class LongApi:
+    """Answers page after page, a second each: ten calls a page, a hundred pages, descending; one second a call."""
+
+    def __init__(self) -> None:
+        self.asked: list[str | None] = []
+
+    async def fetch(self, account: Account, query: Query) -> Page | Refusal:
+        """See `Asks.fetch`."""
+        assert account.id == query.account_id
+        self.asked.append(query.after)
+        await anyio.sleep(1)
+        newest = dt.datetime.combine(DAY, dt.time(12))
+        starts = [str(newest - dt.timedelta(seconds=number)) for number in range(1000)]
+        behind = [start for start in starts if query.after is None or start < query.after][:10]
+        return Page(calls=[Call(start, start, b"{}") for start in behind], total=1000)
+
+
+def states(writer: Writer) -> list[bytes]:
+    """The walk's states that were sent, in order."""
+    return [message.state for message in writer.messages if message.state]
+
+
+async def stopped_after(seconds: float, api: Asks, terms: Terms, plan: Iterator[Slice]) -> Writer:
+    """What a schedule has sent that was stopped so long after its start."""
+    queue = Queue()
+    writer = Writer(queue)
+    schedule = Schedule(api, queue, lambda _: None, terms)
     async with anyio.create_task_group() as group:
         group.start_soon(schedule.run, {APP: plan}, writer.drain)
-        await anyio.sleep(0.5)
+        await anyio.sleep(seconds)
         schedule.stop()
+    assert anyio.current_time() < seconds + 0.5, "nothing is waited for"
+    return writer
+
+
+async def test_stopping_saves_what_is_open() -> None:
+    """After `stop` the open slices end at once, each with the state of its walk, and no other is begun."""
+    plan = slices(100)
+    writer = await stopped_after(3.5, LongApi(), Terms(page_size=10, workers=5), plan)
+    assert set(writer.ends.values()) == {(Status.UNFINISHED, STOPPED)}
+    assert len(writer.ends) == len(states(writer)) == 5
+    assert sum(1 for _ in plan) == 95
+
+
+async def test_what_was_not_answered_is_not_saved() -> None:
+    """A slice that is stopped before its first answer has no state to go on from; an earlier run's stands."""
+    writer = await stopped_after(0.5, LongApi(), Terms(page_size=10, workers=5), slices(5))
+    assert len(writer.ends) == 5
+    assert states(writer) == []
+
+
+async def test_a_stopped_slice_goes_on() -> None:
+    """A slice that begins with a saved state asks for no page again but the one it was waiting for."""
+    first, second, [one] = LongApi(), LongApi(), list(slices(1))
+    stopped = await stopped_after(40.5, first, Terms(page_size=10, workers=1), iter([one]))
+    state = states(stopped)[-1]
+    writer, _ = await run(second, iter([one]), terms=Terms(page_size=10, workers=1, begun={one: state}))
+    assert writer.ends == {one: (Status.COMPLETE, None)}
+    assert second.asked[0] == first.asked[-1]
+    batches = [message for message in stopped.messages + writer.messages if isinstance(message, Batch)]
+    assert len({call.id for batch in batches for call in batch.calls}) == 1000
+
+
+async def test_a_state_that_cannot_be_read_begins_anew() -> None:
+    """Nonsense in place of a saved state: the slice is read from its beginning."""
+    api, [one] = LongApi(), list(slices(1))
+    writer, _ = await run(api, iter([one]), terms=Terms(page_size=10, workers=1, begun={one: b"nonsense"}))
+    assert writer.ends == {one: (Status.COMPLETE, None)}
+    assert api.asked[0] is None
+
+
+@pytest.mark.parametrize(
+    ("pace", "saved"),
+    [
+        (Pace(every_s=None, every_bytes=None), 0),
+        (Pace(every_s=10, every_bytes=None), 11),
+        (Pace(every_s=None, every_bytes=25_000), 9),
+        (Pace(every_s=60, every_bytes=10**9), 1),
+    ],
+)
+async def test_slices_are_saved_at_their_pace(pace: Pace, saved: int) -> None:
+    """The walk's state travels with its calls every so many seconds or bytes, whichever comes first."""
+    writer, _ = await run(LongApi(), slices(1), terms=Terms(page_size=10, workers=1, pace=pace))
     assert set(writer.ends.values()) == {(Status.COMPLETE, None)}
-    assert len(writer.ends) == len(begun) == 5
+    assert len(states(writer)) == saved
+
+
+async def test_a_full_queue_loses_nothing_when_stopped() -> None:
+    """A slice that is stopped while it waits for room in the queue still hands over what its state speaks of."""
+    queue = Queue(max_messages=1)
+    writer, schedule = Writer(queue), Schedule(LongApi(), queue, lambda _: None, Terms(page_size=10, workers=3))
+
+    async def drain_late() -> None:
+        await anyio.sleep(5)
+        schedule.stop()
+        await anyio.sleep(1)
+        await writer.drain()
+
+    await schedule.run({APP: slices(3)}, drain_late)
+    for one in writer.ends:
+        own = [message for message in writer.messages if message.slice == one]
+        handed = [call.id for message in own if isinstance(message, Batch) for call in message.calls]
+        assert own[-1].state
+        resumed = Walk.resume(own[-1].state, one.account.id, one.window, page_size=10, findings=Findings())
+        assert resumed
+        query = resumed.begin()
+        assert isinstance(query, Query)
+        assert query.after in {handed[-2], handed[-1]}
+
+
+async def test_the_last_answer_is_not_lost_when_stopped() -> None:
+    """A slice that has its last answer and only waits to hand it over is complete, stopped or not."""
+    queue = Queue(max_messages=1)
+    writer, schedule = Writer(queue), Schedule(Api(), queue, lambda _: None, Terms(page_size=10, workers=3))
+
+    async def drain_late() -> None:
+        await anyio.sleep(5)
+        schedule.stop()
+        await anyio.sleep(1)
+        await writer.drain()
+
+    await schedule.run({APP: slices(3)}, drain_late)
+    assert set(writer.ends.values()) == {(Status.COMPLETE, None)}
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "resumable", "afresh"),
+    [
+        (SliceFault("no luck"), Status.FAILED, True, False),
+        (TokenFault("dead"), Status.FAILED, True, False),
+        (AccountFault("denied"), Status.SKIPPED, True, False),
+        (QuotaSpent("over"), Status.UNFINISHED, True, False),
+        (RefusedFault("wrong"), Status.FAILED, False, True),
+    ],
+)
+async def test_what_goes_on_and_what_begins_anew(
+    error: CallError, status: Status, resumable: bool, afresh: bool
+) -> None:
+    """Whatever ends a walk early leaves its state, except a refusal: the same request would be refused again."""
+
+    class FailingApi(LongApi):
+        async def fetch(self, account: Account, query: Query) -> Page | Refusal:
+            if len(self.asked) == 7:
+                raise error
+            return await super().fetch(account, query)
+
+    writer, _ = await run(FailingApi(), slices(1), terms=Terms(page_size=10, workers=1))
+    end = writer.messages[-1]
+    assert isinstance(end, End)
+    assert (end.status, end.state is not None, end.afresh) == (status, resumable, afresh)
 
 
 async def test_a_bug_stops_everything_with_its_true_cause() -> None:
@@ -170,7 +316,7 @@ async def test_the_death_of_the_writer_stops_everything() -> None:
 
     api, queue = Api(), Queue()
     with pytest.raises(ExceptionGroup) as caught:
-        await Schedule(api, queue, lambda _: None, page_size=100, workers=4).run({APP: slices(50)}, die)
+        await Schedule(api, queue, lambda _: None, Terms(page_size=100, workers=4)).run({APP: slices(50)}, die)
     assert caught.group_contains(OSError, match="the disk is gone")
     assert len(caught.value.exceptions) == 1
     assert len(api.asked) <= 4

@@ -15,7 +15,7 @@ from harvester.report.summary import Report, Trouble, exit_code, fold, in_words,
 STARTED = datetime(2024, 3, 5, 1, 30, tzinfo=BEIJING)
 WINDOW = Window(date(2024, 2, 27), date(2024, 3, 4))
 NEW = Report(run_id="20240305T013000-abc123", window=WINDOW, accounts=300, started=STARTED)
-SCREEN_LINES = 40
+SCREEN_LINES = 50
 
 
 def slice_of(number: int) -> Slice:
@@ -31,13 +31,16 @@ def ended(*outcomes: Outcome, report: Report = NEW) -> Report:
     return replace(report, ended=STARTED + timedelta(hours=1, minutes=2, seconds=3))
 
 
-def outcome(number: int, status: Status = Status.COMPLETE, reason: str | None = None, **counts: int) -> Outcome:
-    """What became of an account's slice."""
-    return Outcome(slice=slice_of(number), status=status, reason=reason, **counts)  # type: ignore[arg-type]
+def outcome(
+    number: int, status: Status = Status.COMPLETE, reason: str | None = None, missing: int = 0, **counts: Any
+) -> Outcome:
+    """What became of an account's slice; what is missing is so on its first day."""
+    gone = {WINDOW.start: missing} if missing else {}
+    return Outcome(slice=slice_of(number), status=status, reason=reason, missing_on=gone, **counts)
 
 
 counts = st.fixed_dictionaries(
-    {name: st.integers(0, 1000) for name in ("landed", "new", "changed", "missing", "quarantined")}
+    {name: st.integers(0, 1000) for name in ("landed", "new", "changed", "missing", "dropped", "quarantined")}
 )
 outcomes = st.builds(
     lambda number, status, numbers: outcome(number, status, None if status is Status.COMPLETE else "why", **numbers),
@@ -52,7 +55,8 @@ def test_order_does_not_matter(both: tuple[list[Outcome], list[Outcome]]) -> Non
     """In whatever order slices end, the sums are the same, and every slice that is not complete is there."""
     some, others = both
     report, other = ended(*some), ended(*others)
-    assert replace(report, troubles=()) == replace(other, troubles=())
+    assert replace(report, troubles=(), missing_on=()) == replace(other, troubles=(), missing_on=())
+    assert sorted(map(repr, report.missing_on)) == sorted(map(repr, other.missing_on))
     assert sorted(map(repr, report.troubles)) == sorted(map(repr, other.troubles))
     assert report.calls == sum(one.landed for one in some)
     assert (report.new, report.changed) == (sum(one.new for one in some), sum(one.changed for one in some))
@@ -121,8 +125,9 @@ def test_exit_codes_are_the_contract_s() -> None:
     }  # fmt: skip
 
 
+GONE: dict[str, Any] = {"quarantined": 1, "missing": 3, "dropped": 2, "resumed": True, "notes": ("a note",)}
 FULL = replace(
-    ended(outcome(1, landed=5, new=4, changed=1), outcome(2, Status.SHORT, "1 of 2", quarantined=1, missing=3)),
+    ended(outcome(1, landed=5, new=4, changed=1), outcome(2, Status.SHORT, "1 of 2", **GONE)),
     requests={AppName("main"): 12},
     failed_attempts=2,
     dead_tokens={TokenName("agency-b"): "token agency-b is expired"},
@@ -146,6 +151,10 @@ def test_json() -> None:
         "new": 4,
         "changed": 1,
         "missing": 3,
+        "dropped": 2,
+        "missing_on": [{"account_id": 2, "day": "2024-02-27", "calls": 3}],
+        "resumed": 1,
+        "notes": ["a note"],
         "quarantined": 1,
         "requests": {"main": 12},
         "failed_attempts": 2,
@@ -212,9 +221,33 @@ def test_words_of_an_abandoned_run() -> None:
 def test_words_name_what_else_a_person_should_know() -> None:
     """Kept calls, quarantined records and dead tokens have a line each."""
     text = in_words(FULL)
-    assert "  3 calls that had landed before were not returned any more; they are kept" in text
+    assert "  1 slices went on from where an earlier run was interrupted" in text
+    gone = "  3 calls that had landed before were not returned any more; 2 are dropped, 1 on unproven days are kept"
+    assert f"{gone}\n      2 2024-02-27 (3)\n" in text
+    assert "  note: a note" in text
     assert "  1 records cannot be placed; they are in quarantine/, each with its reason" in text
     assert "  token agency-b is expired" in text
+
+
+def test_words_about_kept_calls() -> None:
+    """Calls that the API forgot are kept, and the first few days that had them are named."""
+    text = in_words(ended(*(outcome(number, missing=1000) for number in range(1, 6))))
+    assert "  5,000 calls that had landed before were not returned any more; they are kept\n" in text
+    days = [f"{number} 2024-02-27 (1,000)" for number in (1, 2, 3)]
+    assert f"      {', '.join(days)} and 2 more days" in text
+
+
+def test_words_about_dropped_calls() -> None:
+    """Calls that the API forgot and that were to be dropped are counted as that."""
+    text = in_words(ended(outcome(1, missing=2, dropped=2)))
+    assert "  2 calls that had landed before were not returned any more; 2 are dropped\n      1 2024-02-27 (2)" in text
+
+
+def test_what_is_missing_is_named_up_to_a_bound() -> None:
+    """A report names some hundreds of days with missing calls; it counts all of them."""
+    report = ended(*(outcome(number, missing=1) for number in range(500)))
+    assert report.missing == 500
+    assert 300 <= len(report.missing_on) < 500
 
 
 def test_grouping_by_cause() -> None:
@@ -237,7 +270,9 @@ def test_hundreds_of_accounts_fit_a_screen() -> None:
     """Though 500 accounts fail for 500 reasons under 200 dead tokens, the summary fits and says what it leaves out."""
     report = ended(*(outcome(number, Status.FAILED, f"reason {number}") for number in range(500)))
     dead = {TokenName(f"t{number}"): f"token t{number} is expired" for number in range(200)}
-    lines = in_words(replace(report, dead_tokens=dead)).splitlines()
+    notes = tuple(f"note {number}" for number in range(100))
+    lines = in_words(replace(report, dead_tokens=dead, notes=notes)).splitlines()
+    assert "  … and 92 further notes: see the run's report" in lines
     assert len(lines) <= SCREEN_LINES
     assert "  … and 488 further causes: see the run's report" in lines
     assert "  … and 192 further dead tokens: see the run's report" in lines

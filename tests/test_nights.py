@@ -1,0 +1,214 @@
+"""Night after night: interrupted and gone on with, late calls, calls that the API forgets, completion marks."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from harvester.errors import ExitCode
+from harvester.harvest.assignment import Assignment
+from harvester.harvest.pace import Pace
+from harvester.landing.marks import Mark
+from harvester.landing.ndjson import read_lines
+from harvester.model import ONE_DAY, Status
+from harvester.report.summary import Report
+from harvester.sandbox.faults import Fault, FaultKind
+from harvester.sandbox.switches import Switches
+from harvester.sandbox.world import World
+from tests.flows import TODAY, assign, differences, landed, run, sandbox
+
+pytestmark = pytest.mark.anyio
+WORLD = World(accounts=5, calls_per_day=120, tie_share=0.05, today=TODAY)
+TIED = World(accounts=5, calls_per_day=60, tie_size=90, tie_day_share=0.5, today=TODAY)
+NEVER = 10**9
+
+
+def marked_days(folder: Path) -> dict[str, Mark]:
+    """The marks of a landing zone by day."""
+    marks = (msgspec.json.decode(path.read_bytes(), type=Mark) for path in folder.glob("dt=*/_COMPLETE.json"))
+    return {mark.day.isoformat(): mark for mark in marks}
+
+
+def stamps(folder: Path) -> dict[Path, tuple[int, int, bytes]]:
+    """Inode, modification time and bytes of every file under `dt=*`."""
+    files = (path for path in folder.glob("dt=*/**/*") if path.is_file())
+    return {path: (path.stat().st_ino, path.stat().st_mtime_ns, path.read_bytes()) for path in files}
+
+
+async def night(folder: Path, switches: Switches | None = None, world: World = WORLD, **changes: object) -> Report:
+    """One run against a sandbox of its own."""
+    async with sandbox(world, switches) as served:
+        return await run(replace(assign(served, folder), **changes))  # type: ignore[arg-type]
+
+
+async def compare(folder: Path, world: World = WORLD) -> Assignment:
+    """Asserts that the landing zone is what the sandbox holds."""
+    async with sandbox(world) as served:
+        assignment = assign(served, folder)
+    assert differences(assignment, world) == {}
+    return assignment
+
+
+@pytest.mark.parametrize("budget", [2, 7, 40])
+async def test_small_budgets_come_to_the_end(budget: int, tmp_path: Path) -> None:
+    """Run after run with a budget for a few pages completes all slices, and asks for hardly a page twice."""
+    undisturbed = sum((await night(tmp_path / "other")).requests.values())
+    asked, runs = 0, 0
+    async with sandbox(WORLD) as served:
+        assignment = replace(assign(served, tmp_path / "zone"), max_requests=budget)
+        while (report := await run(replace(assignment, scope=replace(assignment.scope, reread_days=None)))).troubles:
+            assert report.exit_code is ExitCode.BUDGET
+            assert {trouble.status for trouble in report.troubles} == {Status.UNFINISHED}
+            asked += sum(report.requests.values())
+            runs += 1
+    assert report.exit_code is ExitCode.COMPLETE
+    assert asked + sum(report.requests.values()) <= undisturbed + 5
+    assert runs >= undisturbed // budget - 1
+    await compare(tmp_path / "zone")
+
+
+async def test_a_dead_token_keeps_what_was_read(tmp_path: Path) -> None:
+    """When the token dies in the middle of slices, the next run, with a working one, goes on from there."""
+    undisturbed = sum((await night(tmp_path / "other")).requests.values())
+    invalid = Switches(faults={Fault(FaultKind.CODE, 11002): 0.02})
+    first = await night(tmp_path / "zone", invalid)
+    assert first.exit_code is ExitCode.NO_TOKEN
+    second = await night(tmp_path / "zone")
+    assert second.exit_code is ExitCode.COMPLETE
+    assert second.resumed >= 3
+    asked = sum(first.requests.values()) + sum(second.requests.values())
+    assert asked <= undisturbed + 8, "at most what was in flight is asked for again"
+    await compare(tmp_path / "zone")
+
+
+async def test_another_window_is_not_gone_on_with(tmp_path: Path) -> None:
+    """A slice that lies partly outside of tonight's window is read anew, with the days that are in it."""
+    interrupted = await night(tmp_path, max_requests=20)
+    assert interrupted.exit_code is ExitCode.BUDGET
+    async with sandbox(WORLD) as served:
+        assignment = assign(served, tmp_path, days=5)
+        report = await run(assignment)
+    assert (report.exit_code, report.resumed) == (ExitCode.COMPLETE, 0)
+    assert differences(assignment, WORLD) == {}
+    full = await night(tmp_path)
+    assert full.exit_code is ExitCode.COMPLETE
+    await compare(tmp_path)
+
+
+async def test_late_calls_are_added_and_counted(tmp_path: Path) -> None:
+    """Calls that were not there last night are new tonight; what was there and did not change is not touched."""
+    await night(tmp_path, Switches(late_calls=3, late_after=NEVER))
+    before = sum(len(list(read_lines(path))) for path in tmp_path.glob("dt=*/*/*.zst"))
+    report = await night(tmp_path)
+    assert report.new == report.calls - before > 0
+    assert (report.changed, report.missing, report.exit_code) == (0, 0, ExitCode.COMPLETE)
+    await compare(tmp_path)
+
+
+async def test_the_same_night_again_touches_nothing(tmp_path: Path) -> None:
+    """Files and marks of days that the API did not change keep their bytes, times and inodes."""
+    await night(tmp_path)
+    before = stamps(tmp_path)
+    report = await night(tmp_path)
+    assert (report.new, report.changed, report.missing) == (0, 0, 0)
+    assert stamps(tmp_path) == before
+
+
+async def test_a_call_that_the_api_forgets_is_kept(tmp_path: Path) -> None:
+    """By default a call stays though it is returned no more; it is counted, and its account and day are named."""
+    await night(tmp_path)
+    before = stamps(tmp_path)
+    report = await night(tmp_path, Switches(vanish_calls=2, vanish_after=0))
+    assert report.exit_code is ExitCode.COMPLETE
+    assert report.missing > 0
+    assert (report.dropped, report.new) == (0, 0)
+    assert sum(one.calls for one in report.missing_on) == report.missing
+    assert stamps(tmp_path) == before
+    await compare(tmp_path)
+
+
+async def test_a_call_that_the_api_forgets_is_dropped_if_so_wanted(tmp_path: Path) -> None:
+    """With `on_missing = "drop"` the files are what a complete reading brought, and nothing else."""
+    forgetful = Switches(vanish_calls=2, vanish_after=0)
+    await night(tmp_path / "zone")
+    report = await night(tmp_path / "zone", forgetful, keep_missing=False)
+    assert report.dropped == report.missing > 0
+    await night(tmp_path / "other", forgetful)
+    async with sandbox(WORLD) as served:
+        zone, other = assign(served, tmp_path / "zone"), assign(served, tmp_path / "other")
+    for account in WORLD.account_ids:
+        assert landed(zone, account) == landed(other, account)
+    names = [{path.relative_to(one.output_dir) for path in one.output_dir.glob("dt=*/*")} for one in (zone, other)]
+    assert names[0] == names[1]
+
+
+async def test_a_bad_night_drops_nothing(tmp_path: Path) -> None:
+    """With `on_missing = "drop"` a day whose reading is not proven keeps every call that had landed."""
+    await night(tmp_path, world=TIED)
+    before = {path: list(read_lines(path)) for path in tmp_path.glob("dt=*/*/*.zst")}
+    shallow = Switches(max_page_size=20, max_depth=40)
+    report = await night(tmp_path, shallow, TIED, keep_missing=False)
+    assert report.slices[Status.SHORT] > 0
+    assert report.missing > 0
+    assert report.dropped == 0
+    assert {path: list(read_lines(path)) for path in before} == before
+    marks = marked_days(tmp_path)
+    assert len(marks) < 7, "a day that is not proven any more loses its mark"
+
+
+async def test_days_are_marked_when_every_account_is_complete(tmp_path: Path) -> None:
+    """Each day of the window has its mark, which names all accounts and counts what a warehouse will find."""
+    await night(tmp_path)
+    marks = marked_days(tmp_path)
+    assert set(marks) == {str(TODAY - ONE_DAY * age) for age in range(1, 8)}
+    for day, mark in marks.items():
+        files = list(tmp_path.glob(f"dt={day}/*/calls.ndjson.zst"))
+        assert list(mark.accounts) == sorted(WORLD.account_ids)
+        assert mark.files == len(files)
+        assert mark.calls == sum(len(list(read_lines(path))) for path in files)
+
+
+async def test_no_day_is_marked_while_an_account_lacks(tmp_path: Path) -> None:
+    """As long as one enabled account is not complete no day has a mark; reading that account alone brings them."""
+    dead = WORLD.account_ids[1]
+    report = await night(tmp_path, Switches(account_codes={dead: 12201}))
+    assert report.exit_code is ExitCode.PARTIAL
+    assert marked_days(tmp_path) == {}
+    async with sandbox(WORLD) as served:
+        everyone = assign(served, tmp_path)
+        alone = [account for account in everyone.accounts if account.id == dead]
+        await run(replace(everyone, accounts=alone))
+    assert len(marked_days(tmp_path)) == 7
+
+
+async def test_a_new_account_takes_the_marks_away(tmp_path: Path) -> None:
+    """Once another account is enabled, a day is not complete before that one is, too."""
+    await night(tmp_path)
+    async with sandbox(WORLD) as served:
+        everyone = assign(served, tmp_path)
+        await run(replace(everyone, fleet=[*WORLD.account_ids, 99]))
+    assert marked_days(tmp_path) == {}
+
+
+async def test_today_is_never_marked(tmp_path: Path) -> None:
+    """A day that was not over when it was read is harvested, but neither complete nor marked."""
+    async with sandbox(WORLD) as served:
+        assignment = assign(served, tmp_path)
+        window = replace(assignment.scope.window, end=TODAY)
+        report = await run(replace(assignment, scope=replace(assignment.scope, window=window)))
+    assert report.exit_code is ExitCode.COMPLETE
+    assert str(TODAY) not in marked_days(tmp_path)
+
+
+async def test_pace_changes_nothing_but_the_pace(tmp_path: Path) -> None:
+    """A harvest with a checkpoint after each page lands the same bytes as one without any."""
+    await night(tmp_path / "often", pace=Pace(every_s=None, every_bytes=1), page_size=20)
+    await night(tmp_path / "never", pace=Pace(every_s=None, every_bytes=None), page_size=20)
+    often, never = stamps(tmp_path / "often"), stamps(tmp_path / "never")
+    contents = [
+        {path.relative_to(tmp_path).parts[1:]: stamp[2] for path, stamp in one.items() if path.suffix == ".zst"}
+        for one in (often, never)
+    ]
+    assert contents[0] == contents[1]
+    await compare(tmp_path / "often")
