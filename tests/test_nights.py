@@ -11,7 +11,7 @@ from harvester.harvest.assignment import Assignment
 from harvester.harvest.pace import Pace
 from harvester.landing.marks import Mark
 from harvester.landing.ndjson import read_lines
-from harvester.model import ONE_DAY, Status
+from harvester.model import ONE_DAY, AccountId, Status
 from harvester.report.summary import Report
 from harvester.sandbox.faults import Fault, FaultKind
 from harvester.sandbox.switches import Switches
@@ -187,7 +187,7 @@ async def test_a_new_account_takes_the_marks_away(tmp_path: Path) -> None:
     await night(tmp_path)
     async with sandbox(WORLD) as served:
         everyone = assign(served, tmp_path)
-        await run(replace(everyone, fleet=[*WORLD.account_ids, 99]))
+        await run(replace(everyone, fleet=[*WORLD.account_ids, AccountId(99)]))
     assert marked_days(tmp_path) == {}
 
 

@@ -183,3 +183,40 @@ def test_blocks_are_asked_for_once() -> None:
     for one in plan([account(1), account(2)], scope, complete_days):
         assert one.window == asked[-1]
     assert asked == [days_ago(30, 1), days_ago(60, 31), days_ago(70, 61)]
+
+
+begun_slices = st.lists(
+    st.builds(
+        lambda number, oldest, length: Slice(account(number), days_ago(oldest, max(oldest - length, -3))),
+        st.integers(1, 4),
+        st.integers(-2, 100),
+        st.integers(0, 29),
+    ),
+    max_size=3,
+    unique_by=lambda one: one.account.id,
+)
+
+
+@given(account_lists, scopes, completes, begun_slices, completes)
+def test_what_was_begun_and_what_is_queued(
+    accounts: list[Account], scope: Scope, complete: Complete, some: list[Slice], queued: Complete
+) -> None:
+    """Begun slices come first, as they are; queued days come too; no day comes twice, no due day is left out."""
+    begun = [one for one in some if one.account in accounts and one.window.start in scope.window]
+    slices = list(plan(accounts, scope, lambda block: within(complete, block), begun=begun, queued=queued))
+    due = planned(accounts, scope, complete)
+    assert slices[: len(begun)] == begun
+    for one in accounts:
+        found = [day for each in slices if each.account == one for day in each.window]
+        wanted = {day for each in (*due, *begun) if each.account == one for day in each.window}
+        assert len(found) == len(set(found))
+        assert set(found) == wanted | {day for day in queued.get(one.id, ()) if day not in scope.window}
+    assert all(len(each.window) <= SLICE_DAYS for each in slices if each not in begun)
+
+
+def test_queued_days_come_last() -> None:
+    """Days that lie outside of the window and are to be read come after those of tonight, gathered into slices."""
+    queued = {AccountId(1): {TODAY - timedelta(days=age) for age in (100, 99, 98, 50, 3)}}
+    scope = Scope(window=days_ago(7, 1), today=TODAY)
+    slices = list(plan([account(1)], scope, lambda block: within({}, block), queued=queued))
+    assert [one.window for one in slices] == [days_ago(7, 1), days_ago(100, 98), days_ago(50, 50)]

@@ -1,10 +1,13 @@
 """What a run would do, without doing it."""
 
+from collections.abc import Iterable, Mapping
 from datetime import date
 
 from harvester.harvest.assignment import Assignment
+from harvester.harvest.resume import of_assignment
 from harvester.landing.ledger import Known, Ledger
-from harvester.model import AccountId, Window
+from harvester.landing.unfinished import Checkpoint
+from harvester.model import AccountId, Slice, Window
 from harvester.plan import plan
 from harvester.report.forecast import Forecast, in_words
 
@@ -15,24 +18,35 @@ def forecast(assignment: Assignment) -> str:
     Raises:
         StorageError: The ledger cannot be read.
     """
-    sums = Forecast()
     ledger = Ledger.peek(assignment.state_dir)
-    known: dict[AccountId, dict[date, Known]] = {}
+    if ledger is None:
+        sums = _sums(assignment, None, {})
+    else:
+        with ledger:
+            sums = _sums(assignment, ledger, of_assignment(ledger.checkpoints(), assignment))
+    return in_words(sums, {app: limits.spacing_s for app, limits in assignment.limits.items()})
+
+
+def _sums(assignment: Assignment, ledger: Ledger | None, begun: Mapping[Slice, Checkpoint]) -> Forecast:
+    sums = Forecast()
+    block_known: dict[AccountId, dict[date, Known]] = {}
+
+    def look_up(window: Window, accounts: Iterable[AccountId]) -> dict[AccountId, dict[date, Known]]:
+        return ledger.known(window, accounts) if ledger else {}
 
     def complete_days(block: Window) -> dict[AccountId, set[date]]:
-        nonlocal known
-        known = ledger.known(block, (account.id for account in assignment.accounts)) if ledger else {}
+        nonlocal block_known
+        block_known = look_up(block, (account.id for account in assignment.accounts))
         return {
             account: {day for day, what in days.items() if what.complete and not what.queued}
-            for account, days in known.items()
+            for account, days in block_known.items()
         }
 
-    try:
-        queued = ledger.queued() if ledger else {}
-        for one in plan(assignment.accounts, assignment.scope, complete_days, queued=queued):
-            days = known.get(one.account.id, {})
-            sums.add(one, (days[day].calls if day in days else None for day in one.window), assignment.page_size)
-    finally:
-        if ledger:
-            ledger.close()
-    return in_words(sums, {app: limits.spacing_s for app, limits in assignment.limits.items()})
+    queued = ledger.queued() if ledger else {}
+    for one in plan(assignment.accounts, assignment.scope, complete_days, begun=list(begun), queued=queued):
+        of_block = one not in begun and one.window.start in assignment.scope.window
+        known = block_known if of_block else look_up(one.window, [one.account.id])
+        days = known.get(one.account.id, {})
+        calls = (days[day].calls if day in days else None for day in one.window)
+        sums.add(one, calls, assignment.page_size, saved=begun[one].calls if one in begun else None)
+    return sums

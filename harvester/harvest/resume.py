@@ -1,5 +1,6 @@
 """What a run does first: it finishes what a dead run was publishing, and goes on with the slices that it began."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from harvester.harvest.assignment import Assignment
@@ -9,7 +10,7 @@ from harvester.landing.part import Part
 from harvester.landing.recovery import adopt, clear_remains, finish_publications, forget_outdated, start_anew
 from harvester.landing.unfinished import Checkpoint
 from harvester.landing.writer import Landing
-from harvester.model import Account, Slice
+from harvester.model import Slice
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,21 +32,25 @@ def take_up(landing: Landing, assignment: Assignment) -> dict[Slice, Begun]:
         StorageError: The ledger or the landing zone cannot be used.
     """
     finish_publications(landing)
-    accounts, days = {account.id: account for account in assignment.accounts}, set(assignment.scope.window)
-    begun = {}
-    for checkpoint in forget_outdated(landing, assignment.resume_within, assignment.scope.today):
-        account = accounts.get(checkpoint.account)
-        if account is None or not {checkpoint.first_day, checkpoint.last_day} <= days:
-            continue
-        if found := _begun(landing, checkpoint, account, assignment.page_size):
-            begun[Slice(account, checkpoint.window)] = found
+    left = forget_outdated(landing, assignment.resume_within, assignment.scope.today)
+    found = {one: _begun(landing, one, checkpoint) for one, checkpoint in of_assignment(left, assignment).items()}
     clear_remains(landing)
-    return begun
+    return {one: begun for one, begun in found.items() if begun}
 
 
-def _begun(landing: Landing, checkpoint: Checkpoint, account: Account, page_size: int) -> Begun | None:
+def of_assignment(checkpoints: Iterable[Checkpoint], assignment: Assignment) -> dict[Slice, Checkpoint]:
+    """The slices that an assignment goes on with: of its accounts, and inside of its window."""
+    accounts, days = {account.id: account for account in assignment.accounts}, set(assignment.scope.window)
+    return {
+        Slice(accounts[one.account], one.window): one
+        for one in checkpoints
+        if one.account in accounts and {one.first_day, one.last_day} <= days
+    }
+
+
+def _begun(landing: Landing, one: Slice, checkpoint: Checkpoint) -> Begun | None:
     state = checkpoint.state
-    if Walk.resume(state, account.id, checkpoint.window, page_size=page_size, findings=Findings()) is None:
+    if Walk.resume(state, one.account.id, one.window, page_size=1, findings=Findings()) is None:
         start_anew(landing, checkpoint, "this harvester cannot read how far it was")
         return None
     part = adopt(landing, checkpoint)

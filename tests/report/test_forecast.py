@@ -35,6 +35,16 @@ def test_sums(slices: list[tuple[int, str, list[int | None]]], page_size: int) -
     assert in_words(sums, {})
 
 
+def test_slices_that_go_on() -> None:
+    """What a checkpoint holds is not expected again; the plan says how much that is."""
+    sums = Forecast()
+    sums.add(slice_of(1, 2), [1000, 500], 100, saved=1200)
+    sums.add(slice_of(2, 1), [50], 100, saved=900)
+    sums.add(slice_of(3, 1), [50], 100)
+    assert sums.requests[AppName("main")] == 3 + 1 + 1
+    assert "2 of the slices go on from a checkpoint: 2,100 calls are read already" in in_words(sums, {})
+
+
 def test_words() -> None:
     """The plan in words: slices, requests, and how long the quota makes them last, by app."""
     sums = Forecast()
