@@ -154,12 +154,11 @@ class _Run:
         sent = {app: quota.sent for app, quota in quotas.items()}
         self.report = replace(self.report, requests=sent, failed_attempts=client.attempts_failed)
         self._finish(chain.from_iterable(plans.values()), error)
-        try:
-            self._marks.finish()
-            self._count_usage(quotas)
-            self._save()
-        except StorageError as second:
-            error = error or second  # the first one is the cause
+        for last in (self._marks.finish, partial(self._count_usage, quotas), self._save):
+            try:
+                last()
+            except StorageError as second:
+                error = error or second  # the first one is the cause
         if self._last_resort:
             self._last_resort.cancel()
         if error:

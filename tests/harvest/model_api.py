@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
+from functools import partial
 from itertools import groupby
 from random import Random
 from typing import Protocol
@@ -276,7 +277,7 @@ class Stepped(Protocol):
 class Walker(Protocol):
     """Anything that reads a window page by page."""
 
-    def begin(self) -> Query: ...  # noqa: D102
+    def begin(self) -> Query | Receipt: ...  # noqa: D102
     def take(self, page: Page, /) -> Stepped: ...  # noqa: D102
     def refuse(self, refusal: Refusal, /) -> Stepped: ...  # noqa: D102
 
@@ -294,8 +295,8 @@ class Outcome:
         read: Records on all pages.
     """
 
-    receipt: Receipt
-    landed: Mapping[str, set[str]] = field(default_factory=dict)
+    receipt: Receipt = Receipt(requests=0, read=0, distinct=0, counted=None)  # noqa: RUF009 - frozen
+    landed: dict[str, set[str]] = field(default_factory=partial(defaultdict, set))
     strays: set[str] = field(default_factory=set)
     handed_on: int = 0
     queries: list[Query] = field(default_factory=list)
@@ -329,7 +330,13 @@ def check_query(query: Query, last: Query | None, window: Window) -> None:
         assert query != last, f"the same cursor twice: {query}"
 
 
-def drive(walk: Walker, answer: Callable[[Query], Page | Refusal], window: Window, max_requests: int) -> Outcome:
+def drive(
+    walk: Walker,
+    answer: Callable[[Query], Page | Refusal],
+    window: Window,
+    max_requests: int,
+    outcome: Outcome | None = None,
+) -> Outcome:
     """Walks to the end, and checks on the way what must hold of any walk.
 
     Args:
@@ -337,9 +344,9 @@ def drive(walk: Walker, answer: Callable[[Query], Page | Refusal], window: Windo
         answer: The API.
         window: The walk's slice.
         max_requests: Fails above it: the walk does not end.
+        outcome: What came of the walks that this one goes on from; grows, also when `answer` raises.
     """
-    landed: dict[str, set[str]] = defaultdict(set)
-    outcome = Outcome(receipt=Receipt(requests=0, read=0, distinct=0, counted=None), landed=landed)
+    outcome = outcome or Outcome()
     then: Query | Receipt = walk.begin()
     last: Query | None = None
     shown: set[str] = set()
@@ -347,8 +354,8 @@ def drive(walk: Walker, answer: Callable[[Query], Page | Refusal], window: Windo
         assert outcome.requests < max_requests, f"no end after {outcome.requests} requests: {then}"
         check_query(then, last, window)
         last = then
-        outcome.queries.append(then)
         answered = answer(then)
+        outcome.queries.append(then)
         if isinstance(answered, Refusal):
             assert answered is not Refusal.OTHER or then.exploratory, f"this refusal fails the slice: {then}"
             step = walk.refuse(answered)
@@ -360,10 +367,10 @@ def drive(walk: Walker, answer: Callable[[Query], Page | Refusal], window: Windo
         for call in step.calls:
             assert dt.date.fromisoformat(call.day) in window, f"foreign to the slice: {call}"
             assert call.id in shown, f"out of nothing: {call}"
-            landed[call.day].add(call.id)
+            outcome.landed[call.day].add(call.id)
         outcome.handed_on += len(step.calls)
+        assert all(stray.key in shown for stray in step.strays), f"out of nothing: {step.strays}"
         outcome.strays.update(stray.key for stray in step.strays)
-        assert outcome.strays <= shown, f"out of nothing: {step.strays}"
         then = step.then
     outcome.receipt = then
     assert then.requests == outcome.requests, f"{then} after {outcome.requests} requests"
