@@ -3,17 +3,15 @@
 The summary goes to stdout, the log and every error to stderr. Imports are late: `harvester --help` loads little.
 """
 
-import errno
-import os
 import sys
-import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from harvester import __version__
+from harvester.endings import give_up_printing, report_a_bug, show_problems
 from harvester.errors import ConfigError, ExitCode, HarvesterError
 
 if TYPE_CHECKING:
@@ -22,7 +20,6 @@ if TYPE_CHECKING:
     from harvester.harvest.assignment import Assignment
     from harvester.report.summary import Report
 
-_PROBLEMS_SHOWN: Final = 100
 _config_argument = click.argument("config", type=click.Path(dir_okay=False, path_type=Path))
 Decorated = TypeVar("Decorated", bound=Callable[..., object])
 
@@ -136,23 +133,15 @@ def _harvest(settings: "Settings", assignment: "Assignment") -> "Report":
     except HarvesterError:
         raise
     except Exception as error:  # noqa: BLE001 - a bug, whatever it is: told without secrets, exit 1
-        _report_a_bug(error, settings)
+        report_a_bug(error, _secrets(settings))
         sys.exit(ExitCode.BUG)
 
 
-def _report_a_bug(error: BaseException, settings: "Settings") -> None:
-    """Prints a traceback in which no secret of the config can stand."""
-    from urllib.parse import quote
-
-    text = "".join(traceback.format_exception(error))
+def _secrets(settings: "Settings") -> Iterator[str]:
     for token in settings.tokens.values():
         for secret in (token.access_token, token.refresh_token):
             if secret:
-                plain = secret.get_secret_value()
-                text = text.replace(plain, "***").replace(quote(plain, safe=""), "***")
-    click.echo(
-        f"{text}\nThis is a bug in harvester: what was published stays. Please report it with this text.", err=True
-    )
+                yield secret.get_secret_value()
 
 
 def _write_summary(path: Path, report: "Report") -> None:
@@ -179,6 +168,52 @@ def _forecast(assignment: "Assignment") -> str:
     return forecast(assignment)
 
 
+@cli.command()
+@_config_argument
+@click.option("--heal", is_flag=True, help="Queue what has to be read again for the next run, set marks right.")
+@click.option("--rebuild", is_flag=True, help="Make a new ledger from the landing zone first: the old one is damaged.")
+@click.option("--json", "as_json", is_flag=True, help="Every finding, as JSON.")
+def verify(config: Path, *, heal: bool, rebuild: bool, as_json: bool) -> None:
+    """Read the landing zone and hold it against the ledger: is every file there, and as it was written?
+
+    Exit codes: 0 sound, 3 not sound, 2 usage or config, 4 storage, 11 a run is going.
+    """
+    from harvester.assign import Options
+    from harvester.harvest.inspect import Orders
+    from harvester.harvest.inspect import verify as verified
+    from harvester.report.logs import set_up
+    from harvester.report.soundness import in_words, to_json
+
+    set_up("text", quiet=False)
+    assignment = _prepare(config, Options())[1]
+    found = verified(assignment, Orders(heal=heal, rebuild=rebuild, all_findings=as_json))
+    click.echo(_json(to_json(found)) if as_json else in_words(found, str(assignment.output_dir), str(config)))
+    sys.exit(ExitCode.COMPLETE if found.sound else ExitCode.PARTIAL)
+
+
+@cli.command()
+@_config_argument
+@click.option("--all", "every", is_flag=True, help="Show every account, not just those that lack days.")
+@click.option("--json", "as_json", is_flag=True, help="All of it, as JSON.")
+def status(config: Path, *, every: bool, as_json: bool) -> None:
+    """Say through which day each account is complete, what is lacking, and how late calls come.
+
+    Reads the ledger only, also while a run is going. The exit code is 0 whatever it says.
+    """
+    from harvester.assign import Options
+    from harvester.harvest.inspect import status as state_of
+    from harvester.report.status import in_words, to_json
+
+    state = state_of(_prepare(config, Options())[1], every_gap=every or as_json)
+    click.echo(_json(to_json(state)) if as_json else in_words(state, every=every))
+
+
+def _json(value: object) -> str:
+    import orjson
+
+    return orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()
+
+
 @cli.group("config")
 def config_group() -> None:
     """Look at configs."""
@@ -187,11 +222,9 @@ def config_group() -> None:
 @config_group.command()
 def schema() -> None:
     """Print the JSON Schema of a config, for editors."""
-    import orjson
-
     from harvester.config import schema as schema_of
 
-    click.echo(orjson.dumps(schema_of(), option=orjson.OPT_INDENT_2).decode())
+    click.echo(_json(schema_of()))
 
 
 @config_group.command()
@@ -222,29 +255,10 @@ def main() -> None:
     except (click.Abort, KeyboardInterrupt):
         sys.exit(ExitCode.INTERRUPTED)
     except ConfigError as error:
-        _show_problems(error)
+        show_problems(error)
         sys.exit(error.exit_code)
     except HarvesterError as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(error.exit_code)
     except OSError as error:
-        _give_up_printing(error)
-
-
-def _show_problems(error: ConfigError) -> None:
-    shown = error.problems[:_PROBLEMS_SHOWN]
-    for problem in shown:
-        click.echo(f"error: {problem}", err=True)
-    more = len(error.problems) - len(shown)
-    many = f"{len(error.problems)} problems" if len(error.problems) != 1 else "1 problem"
-    click.echo(f"{many}{f', {more} not shown' if more else ''}; nothing was asked of the API", err=True)
-
-
-def _give_up_printing(error: OSError) -> NoReturn:
-    """Ends with what can still be said: stdout is full, or nobody reads it any more."""
-    sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115 - what Python flushes at exit has to go somewhere
-    if error.errno != errno.EPIPE:
-        click.echo(
-            f"error: cannot print: {error.strerror}; a run's report is under runs/ in its landing zone", err=True
-        )
-    sys.exit(ExitCode.STORAGE)
+        give_up_printing(error)

@@ -5,7 +5,8 @@
     HarvesterError                 exit 1   never raised itself
     ├── ConfigError                exit 2   the config, an argument, the accounts file
     ├── StorageError               exit 4   disk full, not writable, ledger unreadable
-    │   └── DamagedError                    one landed file cannot be read: its slice fails, not the run
+    │   ├── DamagedError                    a file, a part or the ledger is there, and is not as it was written
+    │   └── NewerError                      the ledger was made by a newer harvester
     ├── LockedError                exit 11  another run holds the state directory
     ├── AttemptError                        one attempt brought no whole answer
     └── CallError                           one logical call of the API has failed for good
@@ -77,7 +78,11 @@ class StorageError(HarvesterError):
 
 
 class DamagedError(StorageError):
-    """A landed file is there and cannot be read; only the slice it belongs to fails."""
+    """A file, a part or the ledger is there, and is not as it was written."""
+
+
+class NewerError(StorageError):
+    """The ledger was made by a newer harvester."""
 
 
 class LockedError(HarvesterError):

@@ -259,7 +259,7 @@ def test_config_commands(served: Served) -> None:
 def test_version_and_help() -> None:
     """`--version` and `--help` answer; every command has a help text of its own."""
     assert re.fullmatch(r"harvester, version \d+\.\d+\.\d+\n", harvester("--version").stdout)
-    for command in ("run", "plan", "demo", "sandbox", "config", "config schema", "config explain"):
+    for command in ("run", "plan", "verify", "status", "demo", "sandbox", "config", "config schema", "config explain"):
         shown = harvester(*command.split(), "--help")
         assert shown.returncode == 0
         assert len(shown.stdout.splitlines()) > 4

@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from harvester.errors import ExitCode
+from harvester.errors import ExitCode, StorageError
 from harvester.harvest.assignment import Assignment
 from harvester.harvest.pace import Pace
 from harvester.landing.marks import Mark
@@ -212,3 +212,16 @@ async def test_pace_changes_nothing_but_the_pace(tmp_path: Path) -> None:
     ]
     assert contents[0] == contents[1]
     await compare(tmp_path / "often")
+
+
+async def test_a_lost_ledger_is_not_begun_anew_in_silence(tmp_path: Path) -> None:
+    """Days without a ledger end the run before any request, with the command that makes a new one."""
+    await night(tmp_path)
+    before = stamps(tmp_path)
+    for path in (tmp_path / ".harvester").glob("ledger.sqlite*"):
+        path.unlink()
+    async with sandbox(WORLD) as served:
+        with pytest.raises(StorageError, match="verify CONFIG --rebuild"):
+            await run(assign(served, tmp_path))
+        assert served.stats.requests == 0
+    assert stamps(tmp_path) == before

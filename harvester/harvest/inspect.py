@@ -10,14 +10,13 @@ from harvester.errors import ConfigError, Problem, StorageError
 from harvester.harvest.assignment import Assignment
 from harvester.inspection import Rebuilt, Tally, Walking, gaps
 from harvester.landing.database import ledger_of, take_lock
-from harvester.landing.files import storage
 from harvester.landing.heal import Healer
 from harvester.landing.marks import Marks
 from harvester.landing.overview import Overview
 from harvester.landing.partition import Zone
 from harvester.landing.rebuild import rebuild, why_rebuild
 from harvester.landing.recovery import finish_publications
-from harvester.landing.survey import survey
+from harvester.landing.survey import has_ledger, survey
 from harvester.landing.verify import Inspector
 from harvester.landing.writer import Landing
 from harvester.model import BEIJING, AccountId, Window
@@ -56,7 +55,7 @@ def verify(assignment: Assignment, orders: Orders, wall: Callable[[], float] = t
     """
     zone = Zone(assignment.output_dir, assignment.compression)
     now = datetime.fromtimestamp(wall(), BEIJING)
-    if not orders.rebuild and not _is_anything_there(assignment, zone):
+    if not orders.rebuild and not has_ledger(zone, assignment.state_dir):
         return Soundness(ledger=False)
     with contextlib.ExitStack() as held:
         lock = held.enter_context(take_lock(assignment.state_dir))
@@ -67,6 +66,8 @@ def verify(assignment: Assignment, orders: Orders, wall: Callable[[], float] = t
         marks = Marks(zone, ledger, run_id, wall, assignment.fleet)
         landing = Landing(zone=zone, ledger=ledger, marks=marks, run_id=run_id, wall=wall)
         finish_publications(landing)
+        if orders.heal:
+            _refuse_an_empty_zone(zone, ledger)
         found = Soundness(keep=None if orders.all_findings else SHOWN, rebuilt=rebuilt)
         _look(Inspector(zone, ledger, assignment.fleet), Healer(landing) if orders.heal else None, found)
     return found
@@ -84,18 +85,13 @@ def _look(inspector: Inspector, healer: Healer | None, found: Soundness) -> None
     found.healed = healer.healed if healer else None
 
 
-def _is_anything_there(assignment: Assignment, zone: Zone) -> bool:
-    """Whether there is a ledger; a landing zone without one cannot be verified."""
-    path = ledger_of(assignment.state_dir)
-    with storage(path, "read"):
-        if path.exists():
-            return True
-    if survey(zone)[0]:
+def _refuse_an_empty_zone(zone: Zone, ledger: Overview) -> None:
+    """All that was ever read would be read again, most likely since a disk is not mounted."""
+    if ledger.expects_files() and not survey(zone)[0]:
         raise StorageError(
-            f"there is no ledger in {assignment.state_dir}, and {zone.root} holds days. If it lies elsewhere, say so "
-            "in [state] dir; if it is lost, `harvester verify CONFIG --rebuild` makes a new one from the landing zone."
+            f"{zone.root} holds no day at all, and the ledger knows of files there: is the disk mounted, is [output] "
+            "dir right? Nothing was queued. If all of it is lost, move the ledger away: the next run begins anew."
         )
-    return False
 
 
 def _rebuilt(assignment: Assignment, zone: Zone, now: datetime) -> Rebuilt:

@@ -33,6 +33,7 @@ from harvester.landing.files import replace_whole, storage
 from harvester.landing.ledger import Ledger
 from harvester.landing.marks import Marks
 from harvester.landing.partition import Zone
+from harvester.landing.survey import has_ledger
 from harvester.landing.writer import Landing, Writer
 from harvester.model import BEIJING, Account, AppName, Outcome, Slice, Status
 from harvester.plan import plan
@@ -68,11 +69,12 @@ async def harvest(
 
     Raises:
         LockedError: Another run holds the state directory.
-        StorageError: The ledger or the landing zone cannot be used.
+        StorageError: The ledger or the landing zone cannot be used; or the ledger is gone, and days are there.
 
     Cancellation: what is published stays; the ledger says exactly what that is.
     """
     around = around or surroundings()
+    has_ledger(Zone(assignment.output_dir, assignment.compression), assignment.state_dir)
     with Ledger.open(assignment.state_dir) as ledger:
         run = _Run(assignment, ledger, around)
         with run.landing.zone.held():

@@ -12,10 +12,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self, TextIO
 
-from harvester.errors import DamagedError, StorageError
+from harvester.errors import DamagedError, NewerError, StorageError
 from harvester.landing.files import make_directory, storage, sync_directory
 from harvester.landing.lock import hold
-from harvester.landing.schema import CREATE, MIGRATE, SCHEMA_VERSION
+from harvester.landing.schema import CREATE, MIGRATE, SCHEMA_VERSION, SOUND_DAY
 
 _NAME: Final = "ledger.sqlite"
 _BESIDE: Final = ("-wal", "-shm")
@@ -49,10 +49,11 @@ class Database:
             DamagedError: It is there and cannot be used.
             StorageError: It cannot be written, or was made by a newer version.
         """
-        with storage(state_dir, "prepare"):
-            make_directory(state_dir)
-            state_dir.chmod(0o700)
-            lock = hold(state_dir / "lock")
+        return cls.open_locked(state_dir, take_lock(state_dir))
+
+    @classmethod
+    def open_locked(cls, state_dir: Path, lock: TextIO) -> Self:
+        """As `open`, for whoever holds the lock already; it is given back when the ledger cannot be used."""
         path = state_dir / _NAME
         try:
             with _translated(path):
@@ -93,6 +94,8 @@ class Database:
                     connection.close()
                     connection = in_memory
                     _bring_up_to_date(connection)
+                else:
+                    _check_days(connection, path)
             except BaseException:
                 connection.close()
                 raise
@@ -137,6 +140,24 @@ class Database:
                 raise
 
 
+def take_lock(state_dir: Path) -> TextIO:
+    """Takes the lock of a state directory, making that if it is missing; closing the file gives the lock back.
+
+    Raises:
+        LockedError: Another run holds it.
+        StorageError: It cannot be written.
+    """
+    with storage(state_dir, "prepare"):
+        make_directory(state_dir)
+        state_dir.chmod(0o700)
+        return hold(state_dir / "lock")
+
+
+def ledger_of(state_dir: Path) -> Path:
+    """Where a state directory's ledger is, or would be."""
+    return state_dir / _NAME
+
+
 def create(path: Path) -> None:
     """Makes an empty ledger, which appears whole."""
     unfinished = path.with_name(f"{_NAME}.new")
@@ -179,7 +200,7 @@ def _companions(path: Path) -> list[Path]:
 
 def _read_only(path: Path) -> sqlite3.Connection:
     uri = f"{path.absolute().as_uri()}?mode=ro"
-    if not os.access(path.parent, os.W_OK) and not _companions(path)[0].exists():
+    if not os.access(path.parent, os.W_OK, effective_ids=True) and not _companions(path)[0].exists():
         uri += "&immutable=1"  # in a folder that cannot be written SQLite cannot make the files that it wants beside it
     return sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
 
@@ -190,9 +211,10 @@ def _check(connection: sqlite3.Connection, path: Path) -> int:
         raise damaged(path, "it is empty")
     version = int(connection.execute("PRAGMA user_version").fetchone()[0])
     if version > SCHEMA_VERSION:
-        raise StorageError(
+        raise NewerError(
             f"{path} is of schema {version}, this harvester knows {SCHEMA_VERSION}: "
-            "use the harvester that made it, or a state directory of its own"
+            "use the harvester that made it, or a state directory of its own; "
+            "`harvester verify CONFIG --rebuild` sets it aside and makes one of this version from the landing zone"
         )
     for (finding,) in connection.execute("PRAGMA quick_check(1)"):
         if finding != "ok":
@@ -200,6 +222,13 @@ def _check(connection: sqlite3.Connection, path: Path) -> int:
     if version != SCHEMA_VERSION and version not in MIGRATE:
         raise damaged(path, "it holds no ledger")
     return version
+
+
+def _check_days(connection: sqlite3.Connection, path: Path) -> None:
+    """What `quick_check` does not see without write access: SQLite leaves a table's checks out then."""
+    broken = f"SELECT 1 FROM days WHERE ({SOUND_DAY}) IS NOT TRUE LIMIT 1"  # noqa: S608 - our own words
+    if connection.execute(broken).fetchone():
+        raise damaged(path, "a day is not as it was written")
 
 
 def _bring_up_to_date(connection: sqlite3.Connection) -> None:
@@ -222,8 +251,9 @@ def _identity(path: Path) -> tuple[int, int] | None:
 
 def damaged(path: Path, why: str) -> DamagedError:
     """What to say of a ledger that is not as it was written."""
+    words = " ".join(why.replace("*** in database main ***", "").split())
     return DamagedError(
-        f"the ledger {path} is damaged ({why}). Nothing that was published is harmed: "
+        f"the ledger {path} is damaged ({words}). Nothing that was published is harmed: "
         "`harvester verify CONFIG --rebuild` makes a new ledger from the landing zone."
     )
 

@@ -163,7 +163,7 @@ class Ledger(Unfinished):
         state = {"complete": change.complete, "queued": queued and not change.complete}
         counts = {"calls": change.calls, "in_file": change.in_file, "digest": change.digest, "read_on": read_on}
         self._db.execute(_PUT_DAY, key | state | counts)
-        if read_on > day:  # of a day that was not over nothing can be late
+        if read_on > day and not queued:  # of a day that was not over nothing can be late; what is healed is not late
             again = before is not None and before > day
             counted = (change.calls, change.new, change.changed, change.missing)
             self._db.execute(_PUT_ARRIVALS, (read_on, read_on - day, again, *counted))

@@ -75,6 +75,7 @@ class Marks:
         self._wall = wall
         self._fleet = frozenset(fleet)
         self._complete: dict[date, int] = {}
+        self._touched: set[date] = set()
         self._withdrawn: set[date] = set()
 
     def set_right(self, window: Window) -> None:
@@ -98,8 +99,9 @@ class Marks:
     def withdraw(self, days: Iterable[date]) -> None:
         """To be called before anything of these days changes. Raises `StorageError`."""
         for day in days:
-            self._withdrawn.add(day)
-            self._remove(mark_of(self._zone, day))
+            self._touched.add(day)
+            if self._remove(mark_of(self._zone, day)):
+                self._withdrawn.add(day)
         steps.passed(Step.MARKS_WITHDRAWN)
 
     def account_committed(self, account: AccountId, before: Mapping[date, bool], now: Mapping[date, bool]) -> None:
@@ -124,15 +126,16 @@ class Marks:
                 self._make(day)
 
     def finish(self) -> None:
-        """Marks the days that were withdrawn and are complete all the same, and of which nothing will change any more.
+        """Marks the days that were touched and are complete all the same, and of which nothing will change any more.
 
         Raises:
             StorageError: A mark cannot be made.
         """
         changing = {day for _, window, _ in self._ledger.intended() for day in window}  # when the disk failed halfway
-        for day in sorted((self._withdrawn & self._complete.keys()) - changing):
-            if self._all_complete(day):
+        for day in sorted((self._touched & self._complete.keys()) - changing):
+            if self._all_complete(day) and not self._covers(mark_of(self._zone, day)):
                 self._make(day)
+        self._touched.clear()
         self._withdrawn.clear()
 
     def _all_complete(self, day: date) -> bool:
@@ -154,8 +157,11 @@ class Marks:
             replace_whole(path, [content], scratch=self._zone.scratch)
         steps.passed(Step.DAY_MARKED)
 
-    def _remove(self, path: Path) -> None:
+    def _remove(self, path: Path) -> bool:
+        """Whether there was one."""
         with storage(path, "withdraw"):
-            if path.exists():
+            there = path.exists()
+            if there:
                 path.unlink()
                 sync_directory(path.parent)
+        return there

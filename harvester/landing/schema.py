@@ -21,6 +21,10 @@ def seal_of(*values: str) -> str:
 
 
 _SEAL: Final = seal_of("account_id", "day", "complete", "queued", "calls", "in_file", "read_on")
+_TYPES: Final = "typeof(calls) = 'integer' AND typeof(in_file) IN ('integer', 'null')"
+"""A flipped bit can make an empty blob of a 0, which counts like one."""
+SOUND_DAY: Final = f"seal = {_SEAL} AND {_TYPES}"
+"""What holds of every row of `days`; SQLite looks at it only where it may write."""
 _DAYS: Final = f"""
 CREATE TABLE days (  -- each account's Beijing day that a finished walk covered, or that has to be read again
     account_id INTEGER NOT NULL,
@@ -31,7 +35,7 @@ CREATE TABLE days (  -- each account's Beijing day that a finished walk covered,
     in_file INTEGER,            -- calls in its file; NULL when that is not known
     digest BLOB,                -- of the file; NULL when there is none, or when it is not known
     read_on INTEGER NOT NULL,   -- the Beijing day on which it was read last
-    seal INTEGER NOT NULL CHECK (seal = {_SEAL}),
+    seal INTEGER NOT NULL CHECK ({SOUND_DAY}),
     PRIMARY KEY (account_id, day)
 ) WITHOUT ROWID;
 """

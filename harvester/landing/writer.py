@@ -12,8 +12,9 @@ Only whole slices are published: a file that is replaced before its slice is pro
 held ready for a warehouse. What a slice costs meanwhile is memory, bounded over all slices, and then disk.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import partial
@@ -186,7 +187,8 @@ class Writer:
     def _publish(self, publication: Publication, receipt: Receipt, part: Part) -> Publication:
         landing = self._landing
         try:
-            publication = self._prepared(publication, receipt, part)
+            with self._clearing():
+                publication = self._prepared(publication, receipt, part)
         except DamagedError as error:  # the part, not a landed file: nothing of it can be relied on
             landing.ledger.forget_checkpoint(publication.account, publication.window)
             failed = replace(publication, status=Status.FAILED, reason=f"{error}: it is read again", receipt=None)
@@ -194,11 +196,14 @@ class Writer:
             return failed
         known = landing.ledger.known(publication.window, [publication.account]).get(publication.account, {})
         before = {day: one.complete for day, one in known.items()}
-        if touched := list(publication.touched(before)):
-            landing.marks.withdraw(touched)
-        if any(day.touches for day in publication.days):
-            landing.ledger.intend(publication)
-            steps.passed(Step.PUBLICATION_INTENDED)
+        changes = any(day.touches for day in publication.days)
+        with self._clearing():
+            if touched := list(publication.touched(before)):
+                landing.marks.withdraw(touched)
+            if changes:
+                landing.ledger.intend(publication)
+                steps.passed(Step.PUBLICATION_INTENDED)
+        if changes:
             _side_by_side(partial(carry_out, landing.zone), publication.days, THREADS)
         landing.ledger.commit(publication, landing.now())
         steps.passed(Step.SLICE_COMMITTED)
@@ -244,11 +249,16 @@ class Writer:
                     drop_missing=drop and proven,
                 )
             )
+        # what is on disk goes one by one: each day that is read back takes memory
+        return _side_by_side(partial(prepare, self._landing.zone), readings, 1 if part.spilled else THREADS)
+
+    @contextmanager
+    def _clearing(self) -> Iterator[None]:
+        """What is staged goes when it will not be published: the disk may be full."""
         try:
-            # what is on disk goes one by one: each day that is read back takes memory
-            return _side_by_side(partial(prepare, self._landing.zone), readings, 1 if part.spilled else THREADS)
+            yield
         except StorageError:
-            self._landing.zone.clear_staged()  # the disk may be full
+            self._landing.zone.clear_staged()
             raise
 
 

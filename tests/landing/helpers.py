@@ -1,19 +1,43 @@
-"""Calls, slices and a disk that can fail, which the tests of the landing zone share."""
+"""Calls, slices and a night's landing, which the tests of the landing zone share."""
 
 import contextlib
-import io
 import os
+import sqlite3
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
-from datetime import date
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import anyio
 import orjson
-import pytest
 from hypothesis import strategies as st
 
-from harvester.model import Account, AccountId, AppName, Batch, Call, End, Receipt, Slice, Status, TokenName, Window
+from harvester.landing.encode import in_order
+from harvester.landing.files import make_directory
+from harvester.landing.ledger import Known, Ledger
+from harvester.landing.marks import Marks
+from harvester.landing.ndjson import read_lines
+from harvester.landing.partition import Zone
+from harvester.landing.publish import Reading
+from harvester.landing.writer import Landing, Writer
+from harvester.model import (
+    BEIJING,
+    Account,
+    AccountId,
+    AppName,
+    Batch,
+    Call,
+    End,
+    Outcome,
+    Receipt,
+    Slice,
+    Status,
+    Stray,
+    TokenName,
+    Window,
+)  # fmt: skip
 from harvester.record import read_record
 
 
@@ -24,10 +48,8 @@ def account(number: int) -> Account:
 
 ACCOUNT = account(2045867)
 DAYS = ("2024-02-28", "2024-02-29", "2024-03-01")
+NIGHT = datetime(2024, 3, 5, 1, 30, tzinfo=BEIJING)
 _NOBODY = 65534
-
-if TYPE_CHECKING:
-    from _typeshed import ReadableBuffer
 
 
 def call(call_id: str | int, start: str, **fields: object) -> Call:
@@ -35,6 +57,13 @@ def call(call_id: str | int, start: str, **fields: object) -> Call:
     line = orjson.dumps({"call_id": call_id, "call_start_time": start, **fields})
     record = read_record(bytes(memoryview(line)))  # orjson's own bytes keep a buffer of 4 kB
     assert isinstance(record, Call)
+    return record
+
+
+def stray(line: bytes) -> Stray:
+    """A record that cannot be placed."""
+    record = read_record(line)
+    assert isinstance(record, Stray)
     return record
 
 
@@ -52,9 +81,12 @@ def slice_of(first: str, last: str, whose: Account = ACCOUNT) -> Slice:
     return Slice(whose, Window(date.fromisoformat(first), date.fromisoformat(last)))
 
 
-def batch(one: Slice, *some: Call) -> Batch:
+SLICE = slice_of(DAYS[0], DAYS[-1])
+
+
+def batch(one: Slice, *some: Call, state: bytes | None = None, strays: Iterable[Stray] = ()) -> Batch:
     """A page's calls on their way."""
-    return Batch(slice=one, calls=some, strays=(), size_bytes=len(some))
+    return Batch(slice=one, calls=some, strays=tuple(strays), size_bytes=len(some), state=state)
 
 
 def end(
@@ -72,67 +104,122 @@ def end(
     return End(slice=one, status=status, reason=reason, receipt=receipt)
 
 
+def reading(*some: Call, day: str = DAYS[0], whose: AccountId = ACCOUNT.id, drop: bool = False) -> Reading:
+    """What a walk brought of a day that was over; what was read last comes last."""
+    there = date.fromisoformat(day)
+    tonight = in_order(reversed(some))
+    return Reading(account=whose, day=there, calls=lambda: iter(tonight), complete=True, drop_missing=drop)
+
+
+def zone_at(root: Path, compression: str = "none") -> Zone:
+    """A landing zone that is ready."""
+    zone = Zone(root, compression)
+    make_directory(zone.scratch)
+    return zone
+
+
+def landed(zone: Zone, day: str = DAYS[0], whose: AccountId = ACCOUNT.id) -> list[Call]:
+    """What lies in a day's file, which holds calls only; nothing when there is none."""
+    path = zone.partition(whose, day)
+    found = [read_record(line) for line in read_lines(path)] if path.exists() else []
+    assert all(isinstance(one, Call) for one in found)
+    return [one for one in found if isinstance(one, Call)]
+
+
 def files_under(folder: Path) -> set[str]:
     """Every file, by its path from the folder."""
     return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
 
 
-class Disk:
-    """Every step that changes the disk, in order; the step at `fail_at` fails with `error`.
-
-    Steps are named by what is done and to what: `write 7.tmp`, `fsync 7.tmp`, `replace calls.ndjson`, `mkdir dt=…`.
-    """
-
-    def __init__(self, patch: pytest.MonkeyPatch) -> None:
-        self.steps: list[str] = []
-        self.fail_at: int | None = None
-        self.error = OSError()
-        self._really: dict[str, Any] = {name: getattr(os, name) for name in ("fsync", "replace", "mkdir", "unlink")}
-        for name in self._really:
-            patch.setattr(os, name, getattr(self, f"_{name}"))
-        patch.setattr(Path, "open", self._open_in_place_of(Path.open))
-
-    def step(self, what: str, path: str | Path) -> None:
-        """Notes a step, or fails."""
-        self.steps.append(f"{what} {Path(path).name}")
-        if self.fail_at == len(self.steps) - 1:
-            raise self.error
-
-    def _fsync(self, handle: int) -> None:
-        self.step("fsync", Path(f"/proc/self/fd/{handle}").readlink())
-        self._really["fsync"](handle)
-
-    def _replace(self, source: Path, target: Path) -> None:
-        self.step("replace", target)
-        self._really["replace"](source, target)
-
-    def _mkdir(self, path: Path, *args: Any) -> None:
-        self.step("mkdir", path)
-        self._really["mkdir"](path, *args)
-
-    def _unlink(self, path: Path, *args: Any, **more: Any) -> None:
-        self.step("unlink", path)
-        self._really["unlink"](path, *args, **more)
-
-    def _open_in_place_of(self, really: Callable[..., Any]) -> Callable[..., Any]:
-        def open_watched(path: Path, mode: str = "r", **more: Any) -> Any:
-            if mode != "wb":
-                return really(path, mode, **more)
-            self.step("open", path)
-            return io.BufferedWriter(_WatchedFile(path, self), buffer_size=64)
-
-        return open_watched
+def identity(path: Path) -> tuple[int, int, bytes]:
+    """What stays as it is while a file is not touched: inode, time of change, bytes."""
+    found = path.stat()
+    return found.st_ino, found.st_mtime_ns, path.read_bytes()
 
 
-class _WatchedFile(io.FileIO):
-    def __init__(self, path: Path, disk: Disk) -> None:
-        super().__init__(path, "wb")
-        self._path = path
-        self._disk = disk
+def rows_of(ledger: Ledger, table: str) -> list[dict[str, Any]]:
+    """A table as it is on disk."""
+    with contextlib.closing(sqlite3.connect(ledger.path)) as database:
+        database.row_factory = sqlite3.Row
+        return [dict(row) for row in database.execute(f"SELECT * FROM {table}")]  # noqa: S608 - the tests' own names
 
-    def write(self, data: "ReadableBuffer", /) -> int:
-        self._disk.step("write", self._path)
-        return super().write(data) or 0
+
+@dataclass(slots=True, kw_only=True)
+class Night:
+    """A run's writer, where it lands, and what it reported."""
+
+    landing: Landing
+    writer: Writer
+    now: list[datetime]
+    outcomes: list[Outcome] = field(default_factory=list)
+
+    @property
+    def zone(self) -> Zone:
+        """The landing zone."""
+        return self.landing.zone
+
+    @property
+    def ledger(self) -> Ledger:
+        """What is committed."""
+        return self.landing.ledger
+
+    async def drain(self, *messages: Batch | End) -> list[Outcome]:
+        """The writer's work on these messages; what it reported."""
+        await self.writer.drain(getting(messages))
+        return self.outcomes
+
+    def landed(self, day: str, whose: AccountId = ACCOUNT.id) -> list[Call]:
+        """What lies in a day's file; nothing when there is none."""
+        return landed(self.zone, day, whose)
+
+    def known(self, one: Slice = SLICE) -> dict[date, Known]:
+        """What the ledger knows of a slice's days."""
+        return self.ledger.known(one.window, [one.account.id]).get(one.account.id, {})
+
+    def complete(self, one: Slice = SLICE) -> list[bool]:
+        """Whether a slice's days are complete, by the ledger."""
+        return [known.complete for known in self.known(one).values()]
+
+
+def getting(messages: Iterable[Batch | End]) -> Callable[[], Awaitable[Batch | End | None]]:
+    """A queue that holds these messages."""
+    source = iter(messages)
+
+    async def get() -> Batch | End | None:
+        await anyio.lowlevel.checkpoint()
+        return next(source, None)
+
+    return get
+
+
+def landing_in(
+    root: Path,
+    ledger: Ledger,
+    *,
+    fleet: Collection[AccountId] = (),
+    compression: str = "zstd",
+    keep_missing: bool = True,
+    run_id: str = "run-1",
+    clock: list[datetime] | None = None,
+) -> Landing:
+    """Where a run writes."""
+    zone = zone_at(root, compression)
+    times = clock or [NIGHT]
+
+    def wall() -> float:
+        return times[0].timestamp()
+
+    marks = Marks(zone, ledger, run_id, wall, fleet)
+    return Landing(zone=zone, ledger=ledger, marks=marks, run_id=run_id, wall=wall, keep_missing=keep_missing)
+
+
+def night_in(root: Path, ledger: Ledger, **how: Any) -> Night:
+    """A writer that is ready."""
+    clock = [how.pop("now", NIGHT)]
+    adopted = how.pop("adopted", None)
+    landing, outcomes = landing_in(root, ledger, clock=clock, **how), list[Outcome]()
+    writer = Writer(landing, outcomes.append, adopted)
+    return Night(landing=landing, writer=writer, now=clock, outcomes=outcomes)
 
 
 @contextlib.contextmanager

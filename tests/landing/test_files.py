@@ -1,25 +1,20 @@
-import contextlib
 import errno
-import gzip
 import os
 import resource
-from itertools import count, product
+from itertools import product
 from pathlib import Path
 
 import pytest
-import zstandard
-from hypothesis import given
-from hypothesis import strategies as st
 
 from harvester.errors import DamagedError, StorageError
-from harvester.landing.files import SUFFIXES, make_directory, read_lines, replace_whole, split_lines, storage
-from tests.landing.helpers import Disk, files_under, unprivileged_folder
+from harvester.landing.files import make_directory, replace_whole, storage
+from harvester.landing.ndjson import SUFFIXES, read_lines
+from tests.landing.disk import Disk
+from tests.landing.helpers import files_under, unprivileged_folder
 
 OLD, NEW = [b"old\n"], [b"new %d\n" % number for number in range(100)]
 NEW_LINES = [line.rstrip() for line in NEW]
 suffixes = pytest.mark.parametrize("suffix", SUFFIXES.values())
-compressed = pytest.mark.parametrize("suffix", [suffix for suffix in SUFFIXES.values() if suffix])
-line_lists = st.lists(st.binary(max_size=40).map(lambda line: line.replace(b"\n", b"")).filter(bool), min_size=1)
 
 
 @pytest.fixture
@@ -30,108 +25,10 @@ def scratch(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.fixture
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder for the examples of a property."""
-    return tmp_path_factory.mktemp("files")
-
-
-def write(target: Path, chunks: list[bytes]) -> bytes:
-    """Writes a file, its own folder being the scratch; returns its bytes."""
-    replace_whole(target, chunks, scratch=target.parent)
-    return target.read_bytes()
-
-
 def read(target: Path) -> list[bytes]:
     """The lines, with errors translated as the landing zone translates them."""
     with storage(target, "read"):
         return list(read_lines(target))
-
-
-@suffixes
-def test_round_trip(suffix: str, folder: Path) -> None:
-    """What is written is read back, line by line, and the same lines are always the same bytes."""
-    numbers = count()
-
-    @given(line_lists, st.integers(1, 50))
-    def holds(lines: list[bytes], size: int) -> None:
-        text = b"\n".join(lines) + b"\n"
-        target = folder / f"{next(numbers)}{suffix}"
-        chunks = [text[at : at + size] for at in range(0, len(text), size)]
-        once = write(target, chunks)
-        assert read(target) == lines
-        assert write(target, chunks) == once
-
-    holds()
-
-
-@given(line_lists, st.integers(1, 50))
-def test_lines_of_any_blocks(lines: list[bytes], size: int) -> None:
-    """Lines do not depend on where the blocks are cut, nor on a last line break."""
-    text = b"\n".join(lines)
-    assert list(split_lines(text[at : at + size] for at in range(0, len(text), size))) == lines
-
-
-@pytest.mark.parametrize(("suffix", "magic"), [(".zst", b"\x28\xb5\x2f\xfd"), (".gz", b"\x1f\x8b"), ("", b"old")])
-def test_compressions(suffix: str, magic: bytes, tmp_path: Path) -> None:
-    """The ending of the name chooses the compression."""
-    assert write(tmp_path / f"calls{suffix}", OLD).startswith(magic)
-
-
-def test_gzip_holds_no_time_and_no_name(tmp_path: Path) -> None:
-    """A gzip file's header says nothing of when and as what it was written: the same calls are the same bytes."""
-    header = write(tmp_path / "calls.gz", OLD)[:8]
-    assert header[3:8] == bytes(5)  # flags, then the time (RFC 1952, 2.3)
-
-
-def test_files_of_several_frames(tmp_path: Path) -> None:
-    """Files that another tool has put together of several frames or members are read whole."""
-    zst, gz = tmp_path / "a.zst", tmp_path / "a.gz"
-    zst.write_bytes(b"".join(zstandard.ZstdCompressor().compress(line) for line in NEW))
-    gz.write_bytes(b"".join(gzip.compress(line) for line in NEW))
-    assert read(zst) == read(gz) == NEW_LINES
-
-
-@compressed
-@given(data=st.data())
-def test_cut_short(suffix: str, data: st.DataObject, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """A compressed file that is cut short anywhere is damaged, never a shorter file."""
-    target = tmp_path_factory.getbasetemp() / f"cut{suffix}"
-    whole = write(target, NEW)
-    target.write_bytes(whole[: data.draw(st.integers(0, len(whole) - 1))])
-    with pytest.raises(DamagedError, match=str(target)):
-        read(target)
-
-
-@compressed
-def test_long_file_cut_between_lines(suffix: str, tmp_path: Path) -> None:
-    """Losing the last byte of a file of many blocks is seen, though every line of it could still be read."""
-    target = tmp_path / f"long{suffix}"
-    whole = write(target, [b"%d\n" % (number * 7919 % 100003) for number in range(200_000)])
-    target.write_bytes(whole[:-1])
-    with pytest.raises(DamagedError, match=r"cut short|end-of-stream"):
-        read(target)
-
-
-@compressed
-@given(data=st.data())
-def test_flipped_bits(suffix: str, data: st.DataObject, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """A compressed file with a wrong byte is damaged or, where the byte means nothing, reads as before."""
-    target = tmp_path_factory.getbasetemp() / f"flipped{suffix}"
-    broken = bytearray(write(target, NEW))
-    broken[data.draw(st.integers(0, len(broken) - 1))] ^= data.draw(st.integers(1, 255))
-    target.write_bytes(broken)
-    with contextlib.suppress(DamagedError):
-        assert read(target) == NEW_LINES
-
-
-@suffixes
-def test_empty_file(suffix: str, tmp_path: Path) -> None:
-    """An empty file is damaged: none is ever published."""
-    target = tmp_path / f"calls{suffix}"
-    target.touch()
-    with pytest.raises(DamagedError, match="empty"):
-        read(target)
 
 
 def test_steps_to_durability(tmp_path: Path, scratch: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -185,8 +82,7 @@ def test_failure_at_any_step(  # noqa: PLR0917 - fixtures
             make_directory(target.parent)
             replace_whole(target, OLD, scratch=scratch)
         with monkeypatch.context() as patch:
-            disk = Disk(patch)
-            disk.fail_at, disk.error = at, OSError(number, os.strerror(number))
+            Disk(patch, at, OSError(number, os.strerror(number)))
             with pytest.raises(OSError, match=os.strerror(number)):
                 replace_whole(target, NEW, scratch=scratch)
         assert not files_under(scratch)
@@ -202,8 +98,7 @@ def test_failure_at_any_step(  # noqa: PLR0917 - fixtures
 
 def test_first_error_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """When the disk turns read-only while it fails, the failure is told, not that the clearing failed too."""
-    disk = Disk(monkeypatch)
-    disk.fail_at, disk.error = 2, OSError(errno.EIO, "broken")
+    Disk(monkeypatch, 2, OSError(errno.EIO, "broken"))
 
     def unlink(*_: object, **__: object) -> None:
         raise OSError(errno.EROFS, "read-only")
@@ -248,7 +143,9 @@ def test_really_full(suffix: str, tmp_path: Path, scratch: Path) -> None:
         (errno.EPERM, "Make it writable"),
         (errno.EROFS, "Make it writable"),
         (errno.EIO, "Look after the disk"),
-        (errno.ESTALE, "Look after the disk"),
+        (errno.ESTALE, "It was taken away"),
+        (errno.ENOENT, "It was taken away"),
+        (errno.ENOTDIR, "It was taken away"),
     ],
 )
 def test_translation(number: int, advice: str) -> None:

@@ -1,12 +1,10 @@
 import tracemalloc
-from collections.abc import Awaitable, Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from datetime import date, datetime
 from itertools import pairwise
 from pathlib import Path
 
 import anyio
-import anyio.from_thread
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -15,82 +13,28 @@ from harvester.errors import StorageError
 from harvester.harvest.queue import Queue
 from harvester.landing import writer as writer_module
 from harvester.landing.encode import in_order
-from harvester.landing.files import SUFFIXES, read_lines
 from harvester.landing.ledger import Known, Ledger
-from harvester.landing.partition import Change, Zone
-from harvester.landing.writer import Writer
-from harvester.model import BEIJING, AccountId, Batch, Call, End, Outcome, Slice, Status, Stray, memory_bytes
-from harvester.record import read_record
-from tests.landing.helpers import ACCOUNT, DAYS, account, batch, call, calls, end, files_under, slice_of
+from harvester.landing.ndjson import SUFFIXES
+from harvester.model import BEIJING, AccountId, Batch, Call, End, Outcome, Slice, Status, memory_bytes
+from tests.landing.helpers import (
+    ACCOUNT,
+    DAYS,
+    NIGHT,
+    SLICE,
+    Night,
+    account,
+    batch,
+    call,
+    calls,
+    end,
+    files_under,
+    getting,
+    night_in,
+    slice_of,
+    stray,
+)  # fmt: skip
 
-NIGHT = datetime(2024, 3, 5, 1, 30, tzinfo=BEIJING)
-SLICE = slice_of(DAYS[0], DAYS[-1])
 pytestmark = pytest.mark.anyio
-
-
-@dataclass(slots=True, kw_only=True)
-class Night:
-    """A run's writer, its landing zone, its ledger, and what it reported."""
-
-    zone: Zone
-    ledger: Ledger
-    writer: Writer
-    now: list[datetime]
-    outcomes: list[Outcome] = field(default_factory=list)
-    root: Path
-
-    async def drain(self, *messages: Batch | End) -> list[Outcome]:
-        """The writer's work on these messages; what it reported."""
-        await self.writer.drain(getting(messages))
-        return self.outcomes
-
-    def landed(self, day: str, whose: AccountId = ACCOUNT.id) -> list[Call]:
-        """What lies in a day's file; nothing when there is none."""
-        path = self.zone.partition(whose, day)
-        records = [read_record(line) for line in read_lines(path)] if path.exists() else []
-        return [record for record in records if isinstance(record, Call)]
-
-    def known(self, one: Slice = SLICE) -> dict[date, Known]:
-        """What the ledger knows of a slice's days."""
-        return self.ledger.known(one.window).get(one.account.id, {})
-
-
-def getting(messages: Iterable[Batch | End]) -> Callable[[], Awaitable[Batch | End | None]]:
-    """A queue that holds these messages."""
-    source = iter(messages)
-
-    async def get() -> Batch | End | None:
-        await anyio.lowlevel.checkpoint()
-        return next(source, None)
-
-    return get
-
-
-def night_in(root: Path, ledger: Ledger, zone: Zone | None = None, now: datetime = NIGHT) -> Night:
-    """A writer that is ready."""
-    clock, outcomes = [now], list[Outcome]()
-    zone = zone or Zone(root, "zstd")
-
-    def wall() -> float:
-        return clock[0].timestamp()
-
-    writer = Writer(zone, ledger, "run-1", wall, outcomes.append)
-    with zone.prepared():  # its lock is another test's
-        pass
-    return Night(zone=zone, ledger=ledger, writer=writer, now=clock, outcomes=outcomes, root=root)
-
-
-@pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    """A new ledger."""
-    with Ledger.open(tmp_path / ".harvester") as opened:
-        yield opened
-
-
-@pytest.fixture
-def night(tmp_path: Path, ledger: Ledger) -> Night:
-    """The first night."""
-    return night_in(tmp_path, ledger)
 
 
 async def test_batches_then_end(night: Night) -> None:
@@ -98,7 +42,8 @@ async def test_batches_then_end(night: Night) -> None:
     first, second, third = (call(key, f"{day} 09:30:00") for key, day in zip("abc", DAYS, strict=True))
     [outcome] = await night.drain(batch(SLICE, third, first), batch(SLICE, second), end(SLICE, 3))
     assert [night.landed(day) for day in DAYS] == [[first], [second], [third]]
-    assert night.known() == dict.fromkeys(SLICE.window, Known(1, complete=True))
+    assert [(one.calls, one.in_file) for one in night.known().values()] == [(1, 1)] * 3
+    assert night.complete() == [True] * 3
     assert outcome == Outcome(slice=SLICE, status=Status.COMPLETE, receipt=end(SLICE, 3).receipt, landed=3, new=3)
     assert not files_under(night.zone.scratch)
 
@@ -106,7 +51,7 @@ async def test_batches_then_end(night: Night) -> None:
 async def test_nothing_is_visible_before_the_end(night: Night) -> None:
     """As long as a slice is open, nothing of it is in the landing zone or the ledger."""
     assert await night.drain(batch(SLICE, call("a", f"{DAYS[0]} 00:00:00"))) == []
-    assert not list(night.root.glob("dt=*"))
+    assert not list(night.zone.root.glob("dt=*"))
     assert night.known() == {}
 
 
@@ -114,8 +59,8 @@ async def test_slice_without_calls(night: Night) -> None:
     """A slice without calls is complete and makes no file."""
     [outcome] = await night.drain(end(SLICE, 0))
     assert outcome.status is Status.COMPLETE
-    assert night.known() == dict.fromkeys(SLICE.window, Known(0, complete=True))
-    assert not list(night.root.glob("dt=*"))
+    assert night.known() == dict.fromkeys(SLICE.window, Known(0, complete=True, in_file=0))
+    assert not list(night.zone.root.glob("dt=*"))
 
 
 async def test_end_without_receipt(night: Night) -> None:
@@ -123,7 +68,7 @@ async def test_end_without_receipt(night: Night) -> None:
     given_up = End(slice=SLICE, status=Status.FAILED, reason="the server is gone")
     [outcome] = await night.drain(batch(SLICE, call("a", f"{DAYS[0]} 00:00:00")), given_up)
     assert outcome == Outcome(slice=SLICE, status=Status.FAILED, reason="the server is gone")
-    assert not list(night.root.glob("dt=*"))
+    assert not list(night.zone.root.glob("dt=*"))
     assert night.known() == {}
 
 
@@ -149,24 +94,11 @@ async def test_calls_that_do_not_all_land(night: Night) -> None:
 
 async def test_quarantined_calls_count(night: Night) -> None:
     """Records that cannot be placed are quarantined and counted: a slice is complete with them, not without."""
-    stray = read_record(b'{"call_id":"x","call_start_time":""}')
-    assert isinstance(stray, Stray)
-    message = Batch(slice=SLICE, calls=[call("a", f"{DAYS[0]} 00:00:00")], strays=[stray], size_bytes=1)
+    lost = stray(b'{"call_id":"x","call_start_time":""}')
+    message = batch(SLICE, call("a", f"{DAYS[0]} 00:00:00"), strays=[lost, lost])
     [outcome] = await night.drain(message, end(SLICE, 2))
     assert (outcome.status, outcome.landed, outcome.quarantined) == (Status.COMPLETE, 1, 1)
-    assert stray.line in (night.root / "quarantine" / f"account_id={ACCOUNT.id}" / "calls.ndjson").read_bytes()
-
-
-async def test_calls_the_api_forgot(night: Night) -> None:
-    """Calls that were there and were not returned are kept and counted, on days that have no call any more too."""
-    a, b, c = (call(key, f"{day} 00:00:00") for key, day in zip("abc", DAYS, strict=True))
-    await night.drain(batch(SLICE, a, b, c), end(SLICE, 3))
-    changed, new = call("a", f"{DAYS[0]} 00:00:00", url="there now"), call("d", f"{DAYS[0]} 00:00:00")
-    outcome = (await night.drain(batch(SLICE, changed, new), end(SLICE, 2)))[-1]
-    assert (outcome.status, outcome.landed, outcome.new, outcome.changed, outcome.missing) == (
-        Status.COMPLETE, 2, 1, 1, 2,
-    )  # fmt: skip
-    assert [night.landed(day) for day in DAYS] == [[changed, new], [b], [c]]
+    assert lost.line in (night.zone.root / "quarantine" / f"account_id={ACCOUNT.id}" / "calls.ndjson").read_bytes()
 
 
 def shuffled(data: st.DataObject, lanes: list[list[Batch | End]]) -> Iterator[Batch | End]:
@@ -194,15 +126,14 @@ def test_interleaved_slices(
         lanes.append([*(batch(one, *page) for page in pages), end(one, len(set(ids)))])
     with pytest.MonkeyPatch.context() as patch, Ledger.open(root / ".harvester") as ledger:
         patch.setattr(writer_module, "MEMORY_BYTES", memory)
-        night = night_in(root, ledger, Zone(root, compression))
+        night = night_in(root, ledger, compression=compression)
         anyio.run(night.writer.drain, getting(shuffled(data, lanes)))
         for number, reading in readings.items():
             for day in DAYS:
                 expected = in_order(some for some in reading.values() if some.day == day)
                 assert night.landed(day, AccountId(number)) == expected
-                assert ledger.known(SLICE.window)[AccountId(number)][date.fromisoformat(day)] == Known(
-                    len(expected), complete=True
-                )
+                known = ledger.known(SLICE.window, [AccountId(number)])[AccountId(number)][date.fromisoformat(day)]
+                assert (known.calls, known.in_file, known.complete) == (len(expected), len(expected), True)
         assert [outcome.status for outcome in night.outcomes] == [Status.COMPLETE] * 3
         assert not files_under(night.zone.scratch)
 
@@ -216,12 +147,12 @@ async def test_order_of_reports(night: Night) -> None:
 
 @pytest.mark.parametrize(("window_end", "complete"), [("2024-03-04", 3), ("2024-03-05", 2), ("2024-03-07", 0)])
 async def test_today_is_never_complete(window_end: str, complete: int, night: Night) -> None:
-    """Days that are not over are not marked, so that every run reads them again."""
+    """Days that are not over are known and not complete, so that every run reads them again."""
     last = date.fromisoformat(window_end)
     one = slice_of(f"{last.replace(day=last.day - 2)}", window_end)
     await night.drain(end(one, 0))
-    assert sum(known.complete for known in night.known(one).values()) == complete
-    assert all(day < NIGHT.date() for day in night.known(one))
+    assert night.complete(one) == [day < NIGHT.date() for day in one.window]
+    assert sum(night.complete(one)) == complete
 
 
 async def test_day_that_ends_while_it_is_read(night: Night) -> None:
@@ -229,7 +160,7 @@ async def test_day_that_ends_while_it_is_read(night: Night) -> None:
     one = slice_of("2024-03-04", "2024-03-05")
     night.now[0] = NIGHT.replace(day=6)
     await night.drain(end(one, 0))
-    assert night.known(one) == {date(2024, 3, 4): Known(0, complete=True)}
+    assert night.complete(one) == [True, False]
 
 
 async def test_beijing_days(tmp_path: Path, ledger: Ledger) -> None:
@@ -237,53 +168,7 @@ async def test_beijing_days(tmp_path: Path, ledger: Ledger) -> None:
     just_after_midnight = datetime(2024, 3, 5, 0, 0, 1, tzinfo=BEIJING)  # still the 4th in London
     night = night_in(tmp_path, ledger, now=just_after_midnight)
     await night.drain(end(slice_of("2024-03-04", "2024-03-05"), 0))
-    assert list(night.known(slice_of("2024-03-04", "2024-03-05"))) == [date(2024, 3, 4)]
-
-
-@pytest.mark.parametrize("damaged_day", range(3))
-async def test_damaged_partition(damaged_day: int, night: Night) -> None:
-    """A damaged file fails its slice with its path, stays as it is, and neither other days nor slices stop for it."""
-    path = night.zone.partition(ACCOUNT.id, DAYS[damaged_day])
-    path.parent.mkdir(parents=True)
-    path.write_bytes(b"garbage")
-    other = slice_of(DAYS[0], DAYS[-1], account(1))
-    some = [call("a", f"{day} 00:00:00") for day in DAYS]
-    failed, fine = await night.drain(batch(SLICE, *some), batch(other, *some), end(SLICE, 3), end(other, 3))
-    assert failed.status is Status.FAILED
-    assert str(path) in (failed.reason or "")
-    assert (failed.landed, fine.status) == (2, Status.COMPLETE)
-    assert path.read_bytes() == b"garbage"
-    for number, day in enumerate(DAYS):
-        if number != damaged_day:
-            assert night.landed(day) == [some[number]]
-    assert [known.complete for known in night.known().values()] == [n != damaged_day for n in range(3)]
-    path.unlink()
-    night.outcomes.clear()
-    [healed] = await night.drain(batch(SLICE, *some), end(SLICE, 3))
-    assert (healed.status, healed.landed, healed.new) == (Status.COMPLETE, 3, 1)
-
-
-async def test_several_damaged_partitions(night: Night) -> None:
-    """Of several damaged files the first is named, the others are counted, and a complete day is due again."""
-    await night.drain(batch(SLICE, *(call("a", f"{day} 00:00:00") for day in DAYS)), end(SLICE, 3))
-    for day in DAYS[:2]:
-        night.zone.partition(ACCOUNT.id, day).write_bytes(b"garbage")
-    outcome = (await night.drain(end(SLICE, 0)))[-1]
-    assert outcome.status is Status.FAILED
-    assert (outcome.reason or "").endswith("(and 1 more files of the slice)")
-    assert [known.complete for known in night.known().values()] == [False, False, True]
-
-
-async def test_storage_that_fails(night: Night) -> None:
-    """When a file cannot be written the writer ends, the slice is not in the ledger, and its files are whole."""
-    (night.root / f"dt={DAYS[1]}").touch()
-    some = [call("a", f"{day} 00:00:00") for day in DAYS]
-    other = slice_of(DAYS[0], DAYS[-1], account(1))
-    with pytest.raises(StorageError, match=f"dt={DAYS[1]}"):
-        await night.drain(batch(SLICE, *some), end(SLICE, 3), end(other, 0))
-    assert night.landed(DAYS[0]) == some[:1]
-    assert night.known() == {}
-    assert night.outcomes == []
+    assert night.complete(slice_of("2024-03-04", "2024-03-05")) == [True, False]
 
 
 async def test_spilling_that_fails(night: Night, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -292,22 +177,6 @@ async def test_spilling_that_fails(night: Night, monkeypatch: pytest.MonkeyPatch
     night.zone.scratch.rmdir()
     with pytest.raises(StorageError, match="unfinished"):
         await night.drain(batch(SLICE, call("a", f"{DAYS[0]} 00:00:00")))
-
-
-async def test_ledger_that_fails(night: Night) -> None:
-    """When the ledger cannot be written the writer ends; the files are as they should be, and the next run heals it."""
-    only = call("a", f"{DAYS[0]} 00:00:00")
-    night.ledger._db.execute("CREATE TRIGGER broken BEFORE INSERT ON days BEGIN SELECT RAISE(ABORT, 'broken'); END")
-    with pytest.raises(StorageError, match="broken"):
-        await night.drain(batch(SLICE, only), end(SLICE, 1))
-    assert night.landed(DAYS[0]) == [only]
-    assert night.known() == {}
-    night.ledger._db.execute("DROP TRIGGER broken")
-    path = night.zone.partition(ACCOUNT.id, DAYS[0])
-    inode = path.stat().st_ino
-    [outcome] = await night_in(night.root, night.ledger).drain(batch(SLICE, only), end(SLICE, 1))
-    assert (outcome.status, outcome.landed, outcome.new) == (Status.COMPLETE, 1, 0)
-    assert path.stat().st_ino == inode
 
 
 async def test_memory_is_spilled(night: Night, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -344,91 +213,8 @@ async def test_cancellation_between_messages(night: Night) -> None:
         await night.writer.drain(queue.get)
     assert [outcome.slice for outcome in night.outcomes] == [done]
     assert [night.landed(day, AccountId(1)) for day in DAYS] == [[one] for one in some]
-    assert not list(night.root.glob("dt=*/account_id=2"))
+    assert not list(night.zone.root.glob("dt=*/account_id=2"))
     assert night.known(half) == {}
-
-
-class CancellingZone(Zone):
-    """Cancels the writer in the middle of publishing a slice."""
-
-    scope: anyio.CancelScope
-    days_published = 0
-
-    def publish(self, account: AccountId, day: str, read: Callable[[], Iterator[Call]]) -> Change:
-        """Publishes the day; at the second one, cancels."""
-        self.days_published += 1
-        if self.days_published == 2:
-            anyio.from_thread.run_sync(self.scope.cancel)
-        return super().publish(account, day, read)
-
-
-async def test_cancellation_while_publishing(tmp_path: Path, ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Cancelled while it publishes a slice, the writer first finishes, commits and reports that slice."""
-    monkeypatch.setattr("harvester.landing.writer.THREADS", 1)
-    zone = CancellingZone(tmp_path, "none")
-    night = night_in(tmp_path, ledger, zone)
-    some = [call("a", f"{day} 00:00:00") for day in DAYS]
-    with anyio.CancelScope() as zone.scope:
-        await night.drain(batch(SLICE, *some), end(SLICE, 3), end(slice_of(DAYS[0], DAYS[0], account(1)), 0))
-    assert zone.scope.cancelled_caught
-    assert [night.landed(day) for day in DAYS] == [[one] for one in some]
-    assert all(known.complete for known in night.known().values())
-    assert [outcome.slice for outcome in night.outcomes] == [SLICE]
-
-
-@pytest.mark.parametrize("crash_at", range(6))
-async def test_crash_while_publishing(crash_at: int, night: Night, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Wherever a run dies while it publishes a slice, each file is whole, old or new, and the next run ends it."""
-    old = [call("a", f"{day} 00:00:00") for day in DAYS]
-    new = [call("a", f"{day} 00:00:00", url="late") for day in DAYS]
-    await night.drain(batch(SLICE, *old), end(SLICE, 3))
-    steps = 0
-
-    class Died(BaseException):
-        """What SIGKILL does, as far as files can tell."""
-
-    def or_die(really: Callable[..., object]) -> Callable[..., object]:
-        def step(*args: object, **more: object) -> object:
-            nonlocal steps
-            steps += 1
-            if steps - 1 == crash_at:
-                raise Died
-            return really(*args, **more)
-
-        return step
-
-    with monkeypatch.context() as patch:  # replacing and making the names durable, three times
-        patch.setattr("harvester.landing.writer.THREADS", 1)
-        patch.setattr(Path, "replace", or_die(Path.replace))
-        patch.setattr("harvester.landing.files.sync_directory", or_die(print))
-        with pytest.raises(Died):
-            await night.drain(batch(SLICE, *new), end(SLICE, 3))
-    replaced = (crash_at + 1) // 2
-    assert [night.landed(day) for day in DAYS] == [[one] for one in [*new[:replaced], *old[replaced:]]]
-    assert all(known.complete for known in night.known().values())
-    [outcome] = await night_in(night.root, night.ledger).drain(batch(SLICE, *new), end(SLICE, 3))
-    assert (outcome.status, outcome.landed, outcome.changed) == (Status.COMPLETE, 3, 3 - replaced)
-    assert [night.landed(day) for day in DAYS] == [[one] for one in new]
-
-
-def test_leftovers_are_removed(tmp_path: Path, ledger: Ledger) -> None:
-    """What a dead run left unfinished is gone before the next one writes; published files are not touched."""
-    night = night_in(tmp_path, ledger)
-    (night.zone.scratch / "1.part").write_bytes(b"left")
-    (night.zone.scratch / "77-1.tmp").write_bytes(b"left")
-    published = tmp_path / f"dt={DAYS[0]}" / "account_id=1" / "calls.ndjson"
-    published.parent.mkdir(parents=True)
-    published.write_bytes(b"{}\n")
-    night_in(tmp_path, ledger)
-    assert not files_under(night.zone.scratch)
-    assert published.read_bytes() == b"{}\n"
-
-
-def test_zone_that_cannot_be_prepared(tmp_path: Path, ledger: Ledger) -> None:
-    """An output directory that is a file is an error of storage before anything is asked of the API."""
-    (tmp_path / "landing").touch()
-    with pytest.raises(StorageError, match="landing"):
-        night_in(tmp_path / "landing", ledger)
 
 
 def many_calls(one: Slice, count: int) -> Iterator[Batch | End]:
@@ -456,3 +242,18 @@ async def test_memory_is_bounded(night: Night, monkeypatch: pytest.MonkeyPatch) 
     [outcome] = night.outcomes
     assert (outcome.status, outcome.landed) == (Status.COMPLETE, 50_000)
     assert peak_bytes < 5 * 2**20
+
+
+async def test_cancelled_as_a_message_comes(night: Night) -> None:
+    """A message that was taken from the queue is worked on to its end, though the writer is cancelled meanwhile."""
+    scope = anyio.CancelScope()
+
+    async def get() -> End:
+        await anyio.lowlevel.checkpoint()
+        scope.cancel()
+        return end(SLICE, 0)
+
+    with scope:
+        await night.writer.drain(get)
+    assert [outcome.slice for outcome in night.outcomes] == [SLICE]
+    assert night.complete() == [True] * 3

@@ -1,0 +1,45 @@
+"""How the program ends when it cannot go on: what is printed on stderr, and with which exit code."""
+
+import errno
+import os
+import sys
+import traceback
+from collections.abc import Iterable
+from typing import Final, NoReturn
+from urllib.parse import quote
+
+import click
+
+from harvester.errors import ConfigError, ExitCode
+
+_PROBLEMS_SHOWN: Final = 100
+
+
+def report_a_bug(error: BaseException, secrets: Iterable[str]) -> None:
+    """Prints a traceback in which none of these secrets can stand."""
+    text = "".join(traceback.format_exception(error))
+    for secret in secrets:
+        text = text.replace(secret, "***").replace(quote(secret, safe=""), "***")
+    click.echo(
+        f"{text}\nThis is a bug in harvester: what was published stays. Please report it with this text.", err=True
+    )
+
+
+def show_problems(error: ConfigError) -> None:
+    """Prints what is wrong with a config or a command line."""
+    shown = error.problems[:_PROBLEMS_SHOWN]
+    for problem in shown:
+        click.echo(f"error: {problem}", err=True)
+    more = len(error.problems) - len(shown)
+    many = f"{len(error.problems)} problems" if len(error.problems) != 1 else "1 problem"
+    click.echo(f"{many}{f', {more} not shown' if more else ''}; nothing was asked of the API", err=True)
+
+
+def give_up_printing(error: OSError) -> NoReturn:
+    """Ends with what can still be said: stdout is full, or nobody reads it any more."""
+    sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115 - what Python flushes at exit has to go somewhere
+    if error.errno != errno.EPIPE:
+        click.echo(
+            f"error: cannot print: {error.strerror}; a run's report is under runs/ in its landing zone", err=True
+        )
+    sys.exit(ExitCode.STORAGE)

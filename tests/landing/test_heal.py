@@ -1,0 +1,109 @@
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from harvester.inspection import Healed
+from harvester.landing.heal import Healer
+from harvester.landing.ledger import Known
+from harvester.landing.marks import mark_of, read_mark
+from harvester.model import AccountId, Window
+from tests.landing.scene import BUSY, FIRST, QUIET, SECOND, THIRD, Break, Scene, scene
+
+
+@pytest.fixture
+def zone(tmp_path: Path) -> Iterator[Scene]:
+    """A sound landing zone."""
+    with scene(tmp_path) as made:
+        yield made
+
+
+def heal(zone: Scene) -> Healed:
+    """Heals all that is found."""
+    healer, inspector = Healer(zone.landing()), zone.inspector()
+    for look in inspector.looks():
+        healer.heal_day(look)
+    for _, checkpoint in inspector.apart_from_days():
+        if checkpoint:
+            healer.forget(checkpoint)
+    return healer.healed
+
+
+def test_nothing_to_heal(zone: Scene) -> None:
+    """Of a sound zone nothing is queued, and no mark is touched."""
+    before = {path: path.stat() for path in zone.root.glob("dt=*/*")}
+    assert heal(zone) == Healed()
+    assert zone.ledger.queued() == {}
+    assert {path: path.stat() for path in zone.root.glob("dt=*/*")} == before
+
+
+def test_days_to_read_again_are_queued_and_not_marked_any_more(zone: Scene) -> None:
+    """Exactly the days that are missing, damaged or unknown are queued; what is known of them stays known."""
+    zone.path(BUSY, FIRST).unlink()
+    zone.path(BUSY, SECOND).write_bytes(b"noise")
+    zone.write(QUIET, SECOND)
+    assert heal(zone) == Healed(days=3, accounts=2)
+    assert zone.ledger.queued() == {BUSY: {FIRST, SECOND}, QUIET: {SECOND}}
+    assert [mark_of(zone.zone, day).exists() for day in (FIRST, SECOND, THIRD)] == [False, False, True]
+    assert zone.ledger.on(FIRST)[BUSY].in_file == 3
+
+
+def test_healed_twice(zone: Scene) -> None:
+    """Healing again before the next run changes nothing, and counts what is queued."""
+    zone.path(BUSY, FIRST).unlink()
+    first = heal(zone)
+    changes = zone.ledger._db.total_changes
+    assert heal(zone) == first
+    assert zone.ledger._db.total_changes == changes
+
+
+def test_days_of_other_configs_are_left(zone: Scene) -> None:
+    """What is wrong with an account that this config does not have is for another one to heal."""
+    zone.path(BUSY, FIRST).unlink()
+    zone.fleet = (QUIET,)
+    assert heal(zone) == Healed()
+    assert zone.ledger.queued() == {}
+
+
+def test_foreign_things_are_not_touched(zone: Scene) -> None:
+    """What harvester did not write stays where it is, and queues nothing."""
+    (zone.root / f"dt={FIRST}" / "notes.txt").write_text("mine")
+    second = zone.write(BUSY, FIRST, suffix="")
+    assert heal(zone) == Healed()
+    assert (zone.root / f"dt={FIRST}" / "notes.txt").read_text() == "mine"
+    assert second.exists()
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        lambda zone: mark_of(zone.zone, SECOND).unlink(),
+        lambda zone: mark_of(zone.zone, SECOND).write_text("{"),
+        lambda zone: mark_of(zone.zone, SECOND).write_bytes(mark_of(zone.zone, FIRST).read_bytes()),
+    ],
+    ids=["gone", "broken", "of another day"],
+)
+def test_a_wrong_mark_is_made_right(harm: Break, zone: Scene) -> None:
+    """A mark that lacks, or says something else, is made anew when the day is complete."""
+    harm(zone)
+    assert heal(zone) == Healed(marks=1)
+    mark = read_mark(mark_of(zone.zone, SECOND))
+    assert mark is not None
+    assert (mark.day, mark.accounts) == (SECOND, [BUSY, QUIET])
+    assert zone.findings() == []
+
+
+def test_a_mark_that_says_too_much_is_withdrawn(zone: Scene) -> None:
+    """A day that is not complete for every enabled account has no mark afterwards."""
+    zone.fleet = (*zone.fleet, AccountId(7))
+    zone.know(AccountId(7), THIRD, Known(0, complete=True, in_file=0))
+    assert heal(zone) == Healed(marks=3)
+    assert [mark_of(zone.zone, day).exists() for day in Window(FIRST, THIRD)] == [False, False, True]
+    assert zone.findings() == []
+
+
+def test_a_checkpoint_without_its_part_is_forgotten(zone: Scene) -> None:
+    """The slice starts anew with the next run."""
+    zone.save_checkpoint(10)
+    assert heal(zone) == Healed(checkpoints=1)
+    assert zone.ledger.checkpoints() == []
