@@ -129,6 +129,7 @@ class _Run:
         self._begun = take_up(self.landing, self._assignment)
         self._ledger.forget_receipts(self._assignment.scope.today - _RECEIPTS_KEPT)
         self._marks.set_right(self._assignment.scope.window)
+        self._marks.make_up()
 
     async def execute(self, transport: Transport) -> None:
         """Runs the assignment; whatever ends it, the report says so and is saved."""

@@ -165,8 +165,8 @@ def create(path: Path) -> None:
         left.unlink(missing_ok=True)
     connection = sqlite3.connect(unfinished, isolation_level=None)
     with contextlib.closing(connection):
-        connection.execute("PRAGMA journal_mode = WAL")
         connection.executescript(f"BEGIN IMMEDIATE; {CREATE} COMMIT;")
+        connection.execute("PRAGMA journal_mode = WAL")  # only now: nothing of it may be in a log that stays behind
     unfinished.replace(path)
     sync_directory(path.parent)
 
@@ -184,14 +184,13 @@ def set_aside(state_dir: Path, at: str) -> Path | None:
     path = state_dir / _NAME
     away = path.with_name(f"{_NAME}.{at}")
     with storage(path, "move away"):
+        if path.exists():  # first: without its log a ledger lacks its last commits, a log without a ledger is nothing
+            path.replace(away)
         for one in _companions(path):
             if one.exists():
                 one.replace(Path(str(one).replace(str(path), str(away))))
-        if not path.exists():
-            return None
-        path.replace(away)
         sync_directory(state_dir)
-    return away
+        return away if away.exists() else None
 
 
 def _companions(path: Path) -> list[Path]:

@@ -70,9 +70,17 @@ class Ledger(Unfinished):
                 for account in accounts
             }
 
-    def accounts_complete(self, window: Window, accounts: Iterable[AccountId]) -> dict[date, int]:
-        """How many of these accounts are complete, by day; days of none are absent. Raises `StorageError`."""
-        first, last = window.start.toordinal(), window.end.toordinal()
+    def accounts_complete(self, window: Window | None, accounts: Iterable[AccountId]) -> dict[date, int]:
+        """How many of these accounts are complete, by day; days of none are absent.
+
+        Args:
+            window: Which days; `None` for all.
+            accounts: Which.
+
+        Raises:
+            StorageError: The ledger cannot be read.
+        """
+        first, last = (window.start.toordinal(), window.end.toordinal()) if window else (0, date.max.toordinal())
         counts: dict[int, int] = {}
         query = "SELECT day FROM days WHERE account_id = ? AND day BETWEEN ? AND ? AND complete"
         with self._reading() as db:

@@ -28,16 +28,16 @@ class Mark(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         day: The Beijing day.
         accounts: Every enabled account, in order of ids: all of them are complete.
-        files: Partitions of these accounts.
-        calls: In these partitions.
+        files: Partitions of these accounts; `None` when the ledger does not know them all (one of an older version).
+        calls: In these partitions; `None` likewise.
         run_id: Of the run that completed the day.
         at: When.
     """
 
     day: date
     accounts: Sequence[AccountId]
-    files: int
-    calls: int
+    files: int | None
+    calls: int | None
     run_id: str
     at: datetime
 
@@ -92,6 +92,16 @@ class Marks:
             elif not self._covers(path):
                 self._make(day)
 
+    def make_up(self) -> None:
+        """Makes the marks that other days lack though every account is complete: a run may have died before it did.
+
+        Raises:
+            StorageError: A mark cannot be made.
+        """
+        for day, accounts in self._ledger.accounts_complete(None, self._fleet).items():
+            if day not in self._complete and accounts >= len(self._fleet) and not mark_of(self._zone, day).exists():
+                self._make(day)
+
     def _covers(self, path: Path) -> bool:
         mark = read_mark(path)
         return mark is not None and self._fleet == set(mark.accounts)
@@ -142,12 +152,14 @@ class Marks:
         return self._complete[day] >= len(self._fleet) > 0
 
     def _make(self, day: date) -> None:
-        known = [days[day] for days in self._ledger.known(Window(day, day), self._fleet).values()]
+        known = [days[day].in_file for days in self._ledger.known(Window(day, day), self._fleet).values()]
+        counts = [calls for calls in known if calls is not None]
+        all_known = len(counts) == len(known)
         mark = Mark(
             day=day,
             accounts=sorted(self._fleet),
-            files=sum(1 for one in known if one.in_file),
-            calls=sum(one.in_file or 0 for one in known),
+            files=sum(1 for calls in counts if calls) if all_known else None,
+            calls=sum(counts) if all_known else None,
             run_id=self._run_id,
             at=datetime.fromtimestamp(self._wall(), BEIJING).replace(microsecond=0),
         )

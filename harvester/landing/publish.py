@@ -80,8 +80,9 @@ def prepare(zone: Zone, reading: Reading) -> DayChange:
         return change
     if landed.trouble:
         kept_as = zone.keep_damaged(path, landed.digest)
-        note = f"{landed.trouble}: replaced by what was read tonight and the {missing} other calls that it still held; "
-        change = replace(change, note=f"{note}it is kept as {kept_as}")
+        others = f" and the {missing:,} other calls that could still be read, unproven" if missing else ""
+        note = f"{landed.trouble}: replaced by what was read tonight{others}; it is kept as {kept_as}"
+        change = replace(change, note=note)
     if not in_file:
         return replace(change, digest=None, removed=True)
     kept = (call for call in (() if dropped else landed.calls(day)) if call.id not in tonight)

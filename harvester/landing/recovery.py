@@ -29,6 +29,7 @@ def finish_publications(landing: Landing) -> None:
             log.warning(
                 "account %s %s: what was being published cannot be read; its days are read again", account, window
             )
+            landing.marks.withdraw(window)
             ledger.queue(account, window)
             continue
         for change in publication.days:

@@ -103,18 +103,16 @@ class Inspector:
             if path.is_dir():
                 return None  # foreign, and in the way
         mark = read_mark(path)
-        lacking = sorted(account for account in self._fleet if not known.get(account, _NOBODY).complete)
+        named = mark.accounts if mark else self._fleet
+        lacking = sorted(account for account in named if not known.get(account, _NOBODY).complete)
         if not there:
             why = None if lacking else "every account is complete, and the mark is not there"
         elif mark is None:
             why = "it cannot be read"
         elif mark.day != day:
             why = f"it is the mark of {mark.day}"
-        elif lacking:
-            why = f"{_named(lacking)} not complete"
-        else:
-            left_out = sorted(self._fleet.difference(mark.accounts))
-            why = f"{_named(left_out)} not named in it" if left_out else None
+        else:  # of accounts that were enabled later it does not speak
+            why = f"{_named(lacking)} not complete" if lacking else None
         path_of = str(path.relative_to(self._zone.root))
         return Finding(kind=Kind.MARK, path=path_of, why=why, cure=Cure.SET_RIGHT, day=day) if why else None
 

@@ -1,5 +1,6 @@
 import contextlib
 import os
+import resource
 import shutil
 import signal
 import socket
@@ -241,14 +242,34 @@ def test_setting_aside(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("steps", range(3))
 def test_setting_aside_in_order(steps: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The log goes before the ledger, and what fails is an error of storage; the next try ends it."""
+    """The ledger goes before its log, and what fails is an error of storage; the next try ends it."""
     for name in ("ledger.sqlite", "ledger.sqlite-wal", "ledger.sqlite-shm"):
         (tmp_path / name).write_bytes(b"garbage")
     with monkeypatch.context() as patch:
         disk = Disk(patch, steps, OSError(5, "broken"))
         with pytest.raises(StorageError, match=r"cannot move away .*broken"):
             set_aside(tmp_path, "noon")
-    order = ["replace ledger.sqlite.noon-wal", "replace ledger.sqlite.noon-shm", "replace ledger.sqlite.noon"]
+    order = [f"replace ledger.sqlite.noon{suffix}" for suffix in ("", "-wal", "-shm")]
     assert disk.steps == order[: steps + 1]
     assert set_aside(tmp_path, "noon") == tmp_path / "ledger.sqlite.noon"
     assert len(list(tmp_path.iterdir())) == 3
+
+
+def test_making_on_a_disk_that_is_full(tmp_path: Path) -> None:
+    """However little there is room for, no half of a ledger appears; with room, the next run makes one."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    made = 0
+    for room_bytes in range(0, 2**16, 2048):
+        state = tmp_path / str(room_bytes)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (room_bytes, hard))
+        try:
+            Ledger.open(state).close()
+            made += 1
+        except StorageError:
+            assert room_bytes < 2**15
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        with Ledger.open(state) as ledger:
+            ledger.commit(published(), NOW)
+            assert ledger.known(MONTH, [ACCOUNT.id]) == EXPECTED
+    assert 0 < made < 32

@@ -216,3 +216,12 @@ def test_days_that_were_found(queued: bool, complete: bool, ledger: Ledger) -> N
     assert ledger.queued() == ({ACCOUNT.id: {ONE.window.start}} if queued else {})
     done = {day for day in ONE.window if complete and not (queued and day == ONE.window.start)}
     assert ledger.complete_days(ONE.window, [ACCOUNT.id]) == {ACCOUNT.id: done}
+
+
+def test_forgotten_receipts(ledger: Ledger) -> None:
+    """How slices ended is forgotten before a day; what is complete stays known."""
+    for day in (3, 4, 5):
+        ledger.commit(published(run_id=f"run-{day}"), NOW.replace(day=day))
+    ledger.forget_receipts(date(2024, 3, 4))
+    assert [row["run_id"] for row in rows_of(ledger, "receipts")] == ["run-4", "run-5"]
+    assert ledger.known(ONE.window, [ACCOUNT.id]) == {ACCOUNT.id: dict.fromkeys(ONE.window, known())}

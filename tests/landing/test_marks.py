@@ -7,7 +7,7 @@ import orjson
 import pytest
 
 from harvester.errors import StorageError
-from harvester.landing.ledger import Ledger
+from harvester.landing.ledger import Known, Ledger
 from harvester.landing.marks import NAME, Mark, Marks, mark_of, read_mark
 from harvester.landing.partition import Zone
 from harvester.landing.publication import DayChange, Publication
@@ -294,3 +294,25 @@ def test_mark_on_the_disk(zone: Zone, ledger: Ledger, monkeypatch: pytest.Monkey
     made = [step for step in disk.steps if not step.endswith(".tmp")]
     assert made == [f"replace {NAME}", f"fsync dt={DAYS[0]}", "passed day marked"]
     assert msgspec.json.decode(mark_of(zone, D[0]).read_bytes(), type=Mark).day == D[0]
+
+
+def test_marks_that_a_dead_run_did_not_make(zone: Zone, ledger: Ledger) -> None:
+    """A day outside of the window gets the mark that it lacks once all are complete; marks that are there stay."""
+    commit(ledger, None, ONE, D[1], D[2])
+    commit(ledger, None, TWO, D[2])
+    marks = marks_of(zone, ledger)
+    marks.make_up()
+    assert marked(zone) == [DAYS[2]]
+    before = identity(mark_of(zone, D[2]))
+    marks.make_up()
+    assert identity(mark_of(zone, D[2])) == before
+
+
+def test_mark_of_an_older_ledger(zone: Zone, ledger: Ledger) -> None:
+    """Where the ledger does not know what is in the files, the mark does not say so either."""
+    ledger.take_over(ONE, {D[0]: Known(5, complete=True)})
+    ledger.take_over(TWO, {D[0]: Known(0, complete=True, in_file=0)})
+    marks_of(zone, ledger)
+    mark = read_mark(mark_of(zone, D[0]))
+    assert mark is not None
+    assert (mark.files, mark.calls) == (None, None)

@@ -158,7 +158,8 @@ def test_damaged_file(compression: str, how: str, tmp_path: Path) -> None:
     assert change.digest == digest_of(path)
     assert change.note is not None
     assert change.note.startswith(f"{path} is damaged (")
-    assert change.note.endswith(f"the {change.missing} other calls that it still held; it is kept as {kept}")
+    others = f" and the {change.missing} other calls that could still be read, unproven" if change.missing else ""
+    assert change.note.endswith(f"): replaced by what was read tonight{others}; it is kept as {kept}")
 
 
 def test_damaged_file_of_nothing(tmp_path: Path) -> None:
