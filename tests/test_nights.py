@@ -11,7 +11,7 @@ from harvester.harvest.assignment import Assignment
 from harvester.harvest.pace import Pace
 from harvester.landing.marks import Mark
 from harvester.landing.ndjson import read_lines
-from harvester.model import ONE_DAY, AccountId, Status
+from harvester.model import ONE_DAY, AccountId, Status, Window
 from harvester.report.summary import Report
 from harvester.sandbox.faults import Fault, FaultKind
 from harvester.sandbox.switches import Switches
@@ -82,18 +82,36 @@ async def test_a_dead_token_keeps_what_was_read(tmp_path: Path) -> None:
     await compare(tmp_path / "zone")
 
 
-async def test_another_window_is_not_gone_on_with(tmp_path: Path) -> None:
-    """A slice that lies partly outside of tonight's window is read anew, with the days that are in it."""
-    interrupted = await night(tmp_path, max_requests=20)
-    assert interrupted.exit_code is ExitCode.BUDGET
+async def test_another_window_is_left_alone(tmp_path: Path) -> None:
+    """A run over other days leaves what was begun as it is; the next one over these days goes on with it."""
+    undisturbed = sum((await night(tmp_path / "other")).requests.values())
+    first = await night(tmp_path / "zone", max_requests=30)
+    assert first.exit_code is ExitCode.BUDGET
     async with sandbox(WORLD) as served:
-        assignment = assign(served, tmp_path, days=5)
-        report = await run(assignment)
-    assert (report.exit_code, report.resumed) == (ExitCode.COMPLETE, 0)
-    assert differences(assignment, WORLD) == {}
-    full = await night(tmp_path)
-    assert full.exit_code is ExitCode.COMPLETE
-    await compare(tmp_path)
+        assignment = assign(served, tmp_path / "zone")
+        earlier = Window(TODAY - ONE_DAY * 30, TODAY - ONE_DAY * 20)
+        between = await run(replace(assignment, scope=replace(assignment.scope, window=earlier)))
+    assert (between.exit_code, between.resumed) == (ExitCode.COMPLETE, 0)
+    last = await night(tmp_path / "zone")
+    assert last.exit_code is ExitCode.COMPLETE
+    assert last.resumed > 0
+    assert sum(first.requests.values()) + sum(last.requests.values()) <= undisturbed + 8
+    await compare(tmp_path / "zone")
+
+
+async def test_a_slice_longer_than_a_night_ends(tmp_path: Path) -> None:
+    """With a budget too small for the window, night after night, each on a window a day later, days get complete."""
+    asked = []
+    for later in range(6):
+        today = TODAY - ONE_DAY * (6 - later)
+        async with sandbox(WORLD) as served:
+            assignment = assign(served, tmp_path)
+            window = Window(today - ONE_DAY * 7, today - ONE_DAY)
+            scope = replace(assignment.scope, window=window, today=today)
+            report = await run(replace(assignment, accounts=assignment.accounts[:1], scope=scope, max_requests=4))
+        asked.append(report.slices.get(Status.COMPLETE, 0))
+    assert sum(asked) > 0
+    assert asked[0] == 0, "one night is not enough"
 
 
 async def test_late_calls_are_added_and_counted(tmp_path: Path) -> None:

@@ -25,8 +25,7 @@ def take_up(landing: Landing, assignment: Assignment) -> dict[Slice, Begun]:
     """Finishes, goes on, and clears what nobody needs; safe to be killed in, and to be done again.
 
     Returns:
-        What earlier runs began of this assignment: slices of its accounts that lie inside of its window. Others stay
-        where they are, for a run that is asked for them.
+        What earlier runs began of this assignment; other slices stay as they are, for a run that is asked for them.
 
     Raises:
         StorageError: The ledger or the landing zone cannot be used.
@@ -39,12 +38,16 @@ def take_up(landing: Landing, assignment: Assignment) -> dict[Slice, Begun]:
 
 
 def of_assignment(checkpoints: Iterable[Checkpoint], assignment: Assignment) -> dict[Slice, Checkpoint]:
-    """The slices that an assignment goes on with: of its accounts, and inside of its window."""
-    accounts, days = {account.id: account for account in assignment.accounts}, set(assignment.scope.window)
+    """The slices that an assignment goes on with: of its accounts, and with a day of its window.
+
+    They are gone on with as they are, though the window has moved on since: a slice that takes more than a night would
+    else be begun anew each night and never end.
+    """
+    accounts, window = {account.id: account for account in assignment.accounts}, assignment.scope.window
     return {
         Slice(accounts[one.account], one.window): one
         for one in checkpoints
-        if one.account in accounts and {one.first_day, one.last_day} <= days
+        if one.account in accounts and one.first_day <= window.end and one.last_day >= window.start
     }
 
 
