@@ -93,9 +93,10 @@ def test_a_folder_of_somebody_else(whose: str, mother: Nursery, served: Sandbox)
     with tempfile.TemporaryDirectory(prefix="harvester-") as name:
         folder = Path(name)
         ground = Ground(configure(folder, served, Terms(state_dir=folder / "state")), WORLD)
-        (folder / whose).mkdir(parents=True)
-        for path in (folder, *folder.rglob("*")):
+        for path in (folder, ground.config):
             os.chown(path, NOBODY, NOBODY)
+        assert mother.run("run", ground.config, "--end", str(Terms().window.start), user=NOBODY).code == 0
+        (folder / whose).mkdir(exist_ok=True)
         os.chown(folder / whose, 0, 0)
         (folder / whose).chmod(0o755)
         assert_told(mother.run("run", ground.config, user=NOBODY), folder / whose, "make it writable for the user")

@@ -137,6 +137,7 @@ def test_two_signals_do_not_wait_for_the_disk(mother: Nursery, tmp_path: Path) -
     """While the disk hangs for good, the second signal ends the process at once; what was published is whole."""
     with sandbox(WORLD) as served:
         ground = Ground(configure(tmp_path / "night", served, TERMS), WORLD)
+        assert mother.run("run", ground.config, "--end", str(TERMS.window.start)).code == 0
         stuck = ground.landing / f"dt={TERMS.window.end}" / f"account_id={WORLD.account_ids[0]}" / "calls.ndjson.zst"
         stuck.parent.mkdir(parents=True)
         os.mkfifo(stuck)
