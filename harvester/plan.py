@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Final
 
@@ -33,20 +33,35 @@ class Scope:
     reread_days: int | None = 7
     again: bool = False
 
-    def is_due(self, day: date, complete: AbstractSet[date]) -> bool:
-        """Whether a day has to be read, given an account's complete days."""
+    def is_due(self, day: date, complete: AbstractSet[date], tonight: Sequence[Window] = ()) -> bool:
+        """Whether a day has to be read, given an account's complete days, and those completed tonight before."""
+        if day in complete and any(day in window for window in tonight):
+            return False
         if self.again or day not in complete:
             return True
         return self.reread_days is not None and self.today - day <= timedelta(days=self.reread_days)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Earlier:
+    """What earlier runs left.
+
+    Attributes:
+        begun: Slices that go on from a checkpoint, as they are; no other slice has a day of theirs.
+        queued: Days outside of the window that are to be read too, by account; they come last.
+        tonight: What interrupted runs of this night completed, by account: it is not read again in the same night.
+    """
+
+    begun: Sequence[Slice] = ()
+    queued: DaysByAccount = field(default_factory=dict)
+    tonight: Mapping[AccountId, Sequence[Window]] = field(default_factory=dict)
 
 
 def plan(
     accounts: Sequence[Account],
     scope: Scope,
     complete_days: CompleteDays,
-    *,
-    begun: Sequence[Slice] = (),
-    queued: DaysByAccount | None = None,
+    earlier: Earlier | None = None,
 ) -> Iterator[Slice]:
     """The slices of a run: those begun before, then the latest days first, and of those one slice an account in turn.
 
@@ -57,11 +72,11 @@ def plan(
         accounts: In the order in which they take turns.
         scope: What to cover.
         complete_days: Asked once for each 30 days, when the plan gets there.
-        begun: Slices that go on from a checkpoint, as they are; no other slice has a day of theirs.
-        queued: Days outside of the window that are to be read too, by account; they come last.
+        earlier: What earlier runs left; `None` when nothing.
     """
+    earlier = earlier or Earlier()
     taken: dict[AccountId, set[date]] = {}
-    for one in begun:
+    for one in earlier.begun:
         taken.setdefault(one.account.id, set()).update(one.window)
         yield one
     for block in _blocks(scope.window):
@@ -69,11 +84,12 @@ def plan(
         for account in accounts:
             done = complete.get(account.id, frozenset())
             mine = (day for day in block if day not in taken.get(account.id, ()))
-            due = (day for day in mine if scope.is_due(day, done))
+            fresh = earlier.tonight.get(account.id, ())
+            due = (day for day in mine if scope.is_due(day, done, fresh))
             for window in _runs(due):
                 yield Slice(account, window)
     for account in accounts:
-        left = (queued or {}).get(account.id, frozenset()) - taken.get(account.id, frozenset())
+        left = earlier.queued.get(account.id, frozenset()) - taken.get(account.id, frozenset())
         for window in _runs(sorted(day for day in left if day not in scope.window)):
             for block in _blocks(window):
                 yield Slice(account, block)

@@ -28,7 +28,7 @@ FLOORS = (
     {"harvester.harvest.pace", "harvester.harvest.queue", "harvester.harvest.assignment"},
     {"harvester.harvest.schedule"},
     {"harvester.landing", "harvester.report"},
-    {"harvester.harvest.resume"},
+    {"harvester.harvest.resume", "harvester.harvest.stopping"},
     {"harvester.harvest.run", "harvester.harvest.preview", "harvester.harvest.inspect"},
     {"harvester.assign"},
     {"harvester.sandbox"},

@@ -9,6 +9,7 @@ import pytest
 from harvester.errors import ExitCode, StorageError
 from harvester.harvest.assignment import Assignment
 from harvester.harvest.pace import Pace
+from harvester.harvest.preview import forecast
 from harvester.landing.marks import Mark
 from harvester.landing.ndjson import read_lines
 from harvester.model import ONE_DAY, AccountId, Status, Window
@@ -243,3 +244,40 @@ async def test_a_lost_ledger_is_not_begun_anew_in_silence(tmp_path: Path) -> Non
             await run(assign(served, tmp_path))
         assert served.stats.requests == 0
     assert stamps(tmp_path) == before
+
+
+@pytest.mark.parametrize("again", [False, True])
+async def test_an_interrupted_night_is_gone_on_with(tmp_path: Path, *, again: bool) -> None:
+    """What an interrupted run completed is not read again by the next one of the same night, young days or not."""
+    if again:
+        await night(tmp_path)
+    undisturbed = sum((await night(tmp_path / "other")).requests.values())
+    async with sandbox(WORLD) as served:
+        assignment = assign(served, tmp_path)
+        assignment = replace(assignment, scope=replace(assignment.scope, again=again), in_flight=1)
+        first = await run(replace(assignment, max_requests=undisturbed // 2))
+        assert first.exit_code is ExitCode.BUDGET
+        assert first.slices[Status.COMPLETE] > 0
+        forecast_of_the_rest = forecast(assignment)
+        second = await run(assignment)
+        assert sum(first.requests.values()) + sum(second.requests.values()) <= undisturbed + 3
+        assert f"{sum(second.slices.values())} slices" in forecast_of_the_rest
+        third = await run(assignment)
+        assert third.slices == {Status.COMPLETE: 5}, "a night that came to its end is not gone on with"
+    await compare(tmp_path)
+
+
+async def test_only_runs_of_a_kind_are_a_night(tmp_path: Path) -> None:
+    """A run of another day, or for some accounts only, reads all of its own, and ends no other's night."""
+    async with sandbox(WORLD) as served:
+        assignment = replace(assign(served, tmp_path), in_flight=1)
+        first = await run(replace(assignment, max_requests=60))
+        done = first.slices[Status.COMPLETE]
+        assert done > 0
+        alone = await run(replace(assignment, accounts=assignment.accounts[:1]))
+        assert alone.slices == {Status.COMPLETE: 1}
+        rest = await run(assignment)
+        assert sum(rest.slices.values()) == 5 - done
+        await run(replace(assignment, max_requests=60))
+        tomorrow = replace(assignment.scope, today=TODAY + ONE_DAY)
+        assert sum((await run(replace(assignment, scope=tomorrow))).slices.values()) == 5

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harvester.model import ONE_DAY, Account, AccountId, AppName, Slice, TokenName, Window
-from harvester.plan import SLICE_DAYS, Scope, plan
+from harvester.plan import SLICE_DAYS, Earlier, Scope, plan
 
 TODAY = date(2024, 3, 5)
 Complete = Mapping[AccountId, AbstractSet[date]]
@@ -203,7 +203,7 @@ def test_what_was_begun_and_what_is_queued(
 ) -> None:
     """Begun slices come first, as they are; queued days come too; no day comes twice, no due day is left out."""
     begun = [one for one in some if one.account in accounts and one.window.start in scope.window]
-    slices = list(plan(accounts, scope, lambda block: within(complete, block), begun=begun, queued=queued))
+    slices = list(plan(accounts, scope, lambda block: within(complete, block), Earlier(begun=begun, queued=queued)))
     due = planned(accounts, scope, complete)
     assert slices[: len(begun)] == begun
     for one in accounts:
@@ -218,5 +218,17 @@ def test_queued_days_come_last() -> None:
     """Days that lie outside of the window and are to be read come after those of tonight, gathered into slices."""
     queued = {AccountId(1): {TODAY - timedelta(days=age) for age in (100, 99, 98, 50, 3)}}
     scope = Scope(window=days_ago(7, 1), today=TODAY)
-    slices = list(plan([account(1)], scope, lambda block: within({}, block), queued=queued))
+    slices = list(plan([account(1)], scope, lambda block: within({}, block), Earlier(queued=queued)))
     assert [one.window for one in slices] == [days_ago(7, 1), days_ago(100, 98), days_ago(50, 50)]
+
+
+def test_what_was_completed_tonight_is_not_read_again() -> None:
+    """Young days that an interrupted run of this night completed are left out, with `again` too; others are not."""
+    complete = {AccountId(1): set(days_ago(7, 1)) - {TODAY - timedelta(days=5)}}
+    earlier = Earlier(tonight={AccountId(1): [days_ago(7, 6), days_ago(5, 3)]})
+    for again in (False, True):
+        scope = Scope(window=days_ago(7, 1), today=TODAY, again=again)
+        slices = list(plan([account(1), account(2)], scope, lambda block: within(complete, block), earlier))
+        assert slices == [
+            Slice(account(1), days_ago(5, 5)), Slice(account(1), days_ago(2, 1)), Slice(account(2), days_ago(7, 1)),
+        ]  # fmt: skip

@@ -57,3 +57,10 @@ class Assignment:
     max_requests: int | None = None
     max_duration_s: float | None = None
     progress: bool = True
+
+    @property
+    def night(self) -> str:
+        """What tells runs of one kind from others: an interrupted one is gone on with by the next of the same kind."""
+        ids = sorted(account.id for account in self.accounts)
+        whose = "all" if ids == sorted(self.fleet) else ",".join(map(str, ids))
+        return f"{self.scope.window} {'again ' if self.scope.again else ''}{whose}"

@@ -8,7 +8,7 @@ from harvester.harvest.resume import of_assignment
 from harvester.landing.ledger import Known, Ledger
 from harvester.landing.unfinished import Checkpoint
 from harvester.model import AccountId, Slice, Window
-from harvester.plan import plan
+from harvester.plan import Earlier, plan
 from harvester.report.forecast import Forecast, in_words
 
 
@@ -43,7 +43,9 @@ def _sums(assignment: Assignment, ledger: Ledger | None, begun: Mapping[Slice, C
         }
 
     queued = ledger.queued() if ledger else {}
-    for one in plan(assignment.accounts, assignment.scope, complete_days, begun=list(begun), queued=queued):
+    tonight = ledger.complete_tonight(assignment.night, assignment.scope.today) if ledger else {}
+    earlier = Earlier(begun=list(begun), queued=queued, tonight=tonight)
+    for one in plan(assignment.accounts, assignment.scope, complete_days, earlier):
         of_block = one not in begun and one.window.start in assignment.scope.window
         known = block_known if of_block else look_up(one.window, [one.account.id])
         days = known.get(one.account.id, {})

@@ -2,14 +2,11 @@
 
 import asyncio
 import logging
-import os
 import random
 import secrets
-import signal
-import threading
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -29,25 +26,22 @@ from harvester.harvest.assignment import Assignment
 from harvester.harvest.queue import Queue
 from harvester.harvest.resume import Begun, take_up
 from harvester.harvest.schedule import Schedule, Terms
+from harvester.harvest.stopping import Stopping
 from harvester.landing.files import replace_whole, storage
 from harvester.landing.ledger import Ledger
 from harvester.landing.marks import Marks
 from harvester.landing.partition import Zone
 from harvester.landing.survey import has_ledger
 from harvester.landing.writer import Landing, Writer
-from harvester.model import BEIJING, Account, AppName, Outcome, Slice, Status
-from harvester.plan import plan
+from harvester.model import BEIJING, Account, AccountId, AppName, Outcome, Slice, Status, Window
+from harvester.plan import Earlier, plan
 from harvester.report.summary import Report, exit_code, fold, to_json
 
 log = logging.getLogger(__name__)
 
-_SIGNALS: Final = {signal.SIGINT: ExitCode.INTERRUPTED, signal.SIGTERM: ExitCode.TERMINATED}
-_ENDED_BY: Final = {ExitCode.INTERRUPTED: "interrupt (SIGINT)", ExitCode.TERMINATED: "request (SIGTERM)"}
 _PROGRESS_S: Final = 60.0
 _RECEIPTS_KEPT: Final = timedelta(days=100)
 """The ledger must not grow without end: 10,000 accounts leave 10,000 receipts a night."""
-_PATIENCE_S: Final = 2.0
-"""After the second signal."""
 
 
 def surroundings() -> Surroundings:
@@ -78,7 +72,6 @@ async def harvest(
     with Ledger.open(assignment.state_dir) as ledger:
         run = _Run(assignment, ledger, around)
         with run.landing.zone.held():
-            run.begin()
             async with _sender(assignment, transport) as send:
                 await run.execute(send)
         return run.report
@@ -121,18 +114,37 @@ class _Run:
         """Begun or gone on with, and not yet committed."""
         self._begun: Mapping[Slice, Begun] = {}
         """Slices that earlier runs began."""
-        self._signalled: ExitCode | None = None
-        self._last_resort: threading.Timer | None = None
-
-    def begin(self) -> None:
-        """Takes up what a dead run left: see `resume.py`. Raises `StorageError`."""
-        self._begun = take_up(self.landing, self._assignment)
-        self._ledger.forget_receipts(self._assignment.scope.today - _RECEIPTS_KEPT)
-        self._marks.set_right(self._assignment.scope.window)
-        self._marks.make_up()
+        self._tonight: Mapping[AccountId, Sequence[Window]] = {}
+        """What interrupted runs of this night completed."""
+        self._stopping = Stopping(lambda: len(self._open))
 
     async def execute(self, transport: Transport) -> None:
-        """Runs the assignment; whatever ends it, the report says so and is saved."""
+        """Runs the assignment; whatever ends it, the report says so and is saved. Signals count from here on."""
+        error: HarvesterError | None = None
+        try:
+            with self._stopping.signals() as signals:
+                async with anyio.create_task_group() as watch:
+                    watch.start_soon(self._stopping.watch, signals)
+                    await anyio.to_thread.run_sync(self._begin)
+                    await self._harvest(transport)
+                    watch.cancel_scope.cancel()
+        except* HarvesterError as group:
+            error = _first(group)
+        if error:
+            raise error
+
+    def _begin(self) -> None:
+        """Takes up what a dead run left: see `resume.py`. Raises `StorageError`."""
+        assignment, ledger = self._assignment, self._ledger
+        self._begun = take_up(self.landing, assignment)
+        ledger.forget_receipts(assignment.scope.today - _RECEIPTS_KEPT)
+        self._marks.set_right(assignment.scope.window)
+        self._marks.make_up()
+        self._tonight = ledger.complete_tonight(assignment.night, assignment.scope.today)
+        ledger.begin_run(assignment.night, self.report.run_id, assignment.scope.today)
+
+    async def _harvest(self, transport: Transport) -> None:
+        """Walks, lands, and closes the books, which cancellation does not interrupt."""
         assignment = self._assignment
         writer = Writer(self.landing, self._ended, {one: begun.part for one, begun in self._begun.items()})
         quotas, plans, queue = self._quotas(), self._plans(), Queue()
@@ -144,28 +156,43 @@ class _Run:
             begun={one: begun.state for one, begun in self._begun.items()},
         )
         schedule = Schedule(client, queue, self._open.add, terms)
-        log.info("run %s: %d accounts, %s", self.report.run_id, len(assignment.accounts), assignment.scope.window)
+        self._say_hello()
         error: HarvesterError | None = None
         try:
-            async with anyio.create_task_group() as watch:
-                watch.start_soon(self._watch_signals, schedule, watch.cancel_scope)
-                watch.start_soon(self._watch_progress, quotas)
+            async with anyio.create_task_group() as work:
+                self._stopping.act_on(schedule, work.cancel_scope)
+                work.start_soon(self._watch_progress, quotas)
                 await schedule.run(plans, lambda: writer.drain(queue.get))
-                watch.cancel_scope.cancel()
+                work.cancel_scope.cancel()
         except* HarvesterError as group:
             error = _first(group)
         sent = {app: quota.sent for app, quota in quotas.items()}
         self.report = replace(self.report, requests=sent, failed_attempts=client.attempts_failed)
         self._finish(chain.from_iterable(plans.values()), error)
-        for last in (self._marks.finish, partial(self._count_usage, quotas), self._save):
+        with anyio.CancelScope(shield=True):
+            await anyio.to_thread.run_sync(self._close, quotas, error)
+
+    def _say_hello(self) -> None:
+        assignment = self._assignment
+        log.info("run %s: %d accounts, %s", self.report.run_id, len(assignment.accounts), assignment.scope.window)
+        if self._tonight:
+            done = sum(map(len, self._tonight.values()))
+            log.info("an earlier run was interrupted: the %d slices that it completed are not read again", done)
+
+    def _close(self, quotas: Mapping[AppName, Quota], error: HarvesterError | None) -> None:
+        """Makes the marks, counts the requests, saves the report; each is tried, the first error is the cause."""
+        for last in (self._marks.finish, partial(self._count_usage, quotas), self._end_night, self._save):
             try:
                 last()
             except StorageError as second:
-                error = error or second  # the first one is the cause
-        if self._last_resort:
-            self._last_resort.cancel()
+                error = error or second
         if error:
             raise error
+
+    def _end_night(self) -> None:
+        """A run that tried all of its plan is the night's last; the next of its kind begins anew."""
+        if self.report.exit_code in {ExitCode.COMPLETE, ExitCode.PARTIAL}:
+            self._ledger.end_night(self._assignment.night)
 
     def _quotas(self) -> dict[AppName, Quota]:
         assignment = self._assignment
@@ -188,8 +215,9 @@ class _Run:
                 accounts,
                 self._assignment.scope,
                 partial(self._ledger.complete_days, accounts=[account.id for account in accounts]),
-                begun=[one for one in self._begun if one.account.app == app],
-                queued=queued,
+                Earlier(
+                    begun=[one for one in self._begun if one.account.app == app], queued=queued, tonight=self._tonight
+                ),
             )
             for app, accounts in by_app.items()
         }
@@ -197,17 +225,6 @@ class _Run:
     def _ended(self, outcome: Outcome) -> None:
         self._open.discard(outcome.slice)
         self.report = fold(self.report, outcome)
-
-    async def _watch_signals(self, schedule: Schedule, scope: anyio.CancelScope) -> None:
-        with anyio.open_signal_receiver(*_SIGNALS) as signals:
-            async for number in signals:
-                if self._signalled:
-                    self._last_resort = _end_soon(self._signalled)
-                    scope.cancel()
-                    return
-                self._signalled = _SIGNALS[signal.Signals(number)]
-                log.warning("stopping: %d open slices are being saved; once more to drop them", len(self._open))
-                schedule.stop()
 
     async def _watch_progress(self, quotas: Mapping[AppName, Quota]) -> None:
         while True:
@@ -242,23 +259,15 @@ class _Run:
             no_token_works=needed <= self._tokens.dead.keys(),
             ended_by=str(error) if error else None,
         )
-        if self._signalled and not report.complete:
-            report = replace(report, ended_by=_ENDED_BY[self._signalled])
-        code = error.exit_code if error else exit_code(report, self._signalled)
+        if not report.complete:
+            report = replace(report, ended_by=self._stopping.in_words or report.ended_by)
+        code = error.exit_code if error else exit_code(report, self._stopping.exit_code)
         self.report = replace(report, exit_code=code)
 
     def _save(self) -> None:
         path = self._assignment.output_dir / "runs" / f"{self.report.run_id}.json"
         with storage(path, "write"):
             replace_whole(path, [as_json(self.report)], scratch=self.landing.zone.scratch)
-
-
-def _end_soon(code: ExitCode) -> threading.Timer:
-    """Ends the process in a moment, whatever it is doing then: a disk that hangs does not hold it."""
-    timer = threading.Timer(_PATIENCE_S, os._exit, [int(code)])
-    timer.daemon = True
-    timer.start()
-    return timer
 
 
 def as_json(report: Report) -> bytes:

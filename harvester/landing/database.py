@@ -5,6 +5,7 @@ A transaction is on the disk when it has ended (`synchronous=FULL`).
 
 import contextlib
 import os
+import shutil
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ from harvester.landing.schema import CREATE, MIGRATE, SCHEMA_VERSION, SOUND_DAY
 
 _NAME: Final = "ledger.sqlite"
 _BESIDE: Final = ("-wal", "-shm")
+_HARDLY_ANY_BYTES: Final = 2**20
 _DAMAGED: Final = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR}
 """The last one is for tables that are not what they should be: the statements are always the same."""
 
@@ -240,6 +242,13 @@ def _bring_up_to_date(connection: sqlite3.Connection) -> None:
             raise
 
 
+def _is_full(path: Path) -> bool:
+    """Whether the disk has hardly any room: SQLite tells of some of that as an error of the disk."""
+    with contextlib.suppress(OSError):
+        return shutil.disk_usage(path.parent).free < _HARDLY_ANY_BYTES
+    return False
+
+
 def _identity(path: Path) -> tuple[int, int] | None:
     try:
         found = path.stat()
@@ -268,7 +277,8 @@ def _translated(path: Path) -> Iterator[None]:
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
         if code in _DAMAGED:
             raise damaged(path, str(error)) from error
-        advice = "Free some space" if code == sqlite3.SQLITE_FULL else "Look after the disk and its permissions"
+        full = code == sqlite3.SQLITE_FULL or _is_full(path)
+        advice = "Free some space" if full else "Look after the disk and its permissions"
         raise StorageError(
             f"the ledger {path} cannot be used: {error}. {advice} and run again: nothing that was published is harmed."
         ) from error

@@ -1,6 +1,5 @@
 """What the end of a slice changes: prepared out of sight first, written down, then done. Every part can be repeated."""
 
-from collections.abc import Iterator, Mapping
 from datetime import date
 from typing import Final
 
@@ -108,16 +107,6 @@ class Publication(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
             resumed=self.resumed,
             notes=tuple(day.note for day in self.days if day.note),
         )
-
-    def touched(self, complete_before: Mapping[date, bool]) -> Iterator[date]:
-        """The days whose files change, or that are not complete any more.
-
-        Args:
-            complete_before: What the ledger says so far.
-        """
-        for day in self.days:
-            if day.touches or (complete_before.get(day.day) and not day.complete):
-                yield day.day
 
 
 def encode(publication: Publication) -> bytes:

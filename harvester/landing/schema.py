@@ -76,6 +76,12 @@ CREATE TABLE checkpoints (  -- slices that are being walked: go on from here
     digest BLOB NOT NULL,       -- of all of that
     PRIMARY KEY (account_id, first_day, last_day)
 ) WITHOUT ROWID;
+CREATE TABLE night (  -- the runs since one of the same scope last came to its end
+    scope TEXT NOT NULL,
+    run_id TEXT NOT NULL,
+    began_on INTEGER NOT NULL,  -- the Beijing day
+    PRIMARY KEY (scope, run_id)
+) WITHOUT ROWID;
 CREATE TABLE publications (  -- slices that are being published: if the run died, the next one finishes it
     account_id INTEGER NOT NULL,
     first_day TEXT NOT NULL,

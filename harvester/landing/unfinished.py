@@ -1,4 +1,4 @@
-"""What the ledger knows of slices that have not ended: where their walks can go on, and what is being published.
+"""What the ledger knows of what has not ended: where walks can go on, what is being published, tonight's runs.
 
 Each entry carries a digest: one that is not as it was written is left out, and its slice starts anew.
 """
@@ -11,7 +11,7 @@ import msgspec
 from harvester.landing import publication as publications
 from harvester.landing.database import Database, damaged
 from harvester.landing.publication import Publication
-from harvester.model import AccountId, Window
+from harvester.model import AccountId, Status, Window
 
 
 class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,7 +51,7 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Unfinished(Database):
-    """Checkpoints and intended publications."""
+    """Checkpoints, intended publications, and the runs of a night that has not come to its end."""
 
     def save_checkpoint(self, one: Checkpoint) -> None:
         """Records where a slice can go on; of the account's other slices that share a day nothing is kept.
@@ -105,6 +105,43 @@ class Unfinished(Database):
                 "DELETE FROM checkpoints WHERE account_id = ? AND first_day = ? AND last_day = ?",
                 (account, str(window.start), str(window.end)),
             )
+
+    def begin_run(self, scope: str, run_id: str, today: date) -> None:
+        """Notes that a run has begun; those of other days are forgotten.
+
+        Args:
+            scope: What it is to cover: runs of another scope have nothing to do with it.
+            run_id: The run.
+            today: The Beijing day.
+
+        Raises:
+            StorageError: It was not noted.
+        """
+        with self._transaction() as db:
+            db.execute("DELETE FROM night WHERE began_on <> ?", (today.toordinal(),))
+            db.execute("INSERT INTO night VALUES (?,?,?)", (scope, run_id, today.toordinal()))
+
+    def end_night(self, scope: str) -> None:
+        """Notes that a run of this scope has come to its end: the next one begins anew. Raises `StorageError`."""
+        with self._transaction() as db:
+            db.execute("DELETE FROM night WHERE scope = ?", (scope,))
+
+    def complete_tonight(self, scope: str, today: date) -> dict[AccountId, list[Window]]:
+        """What today's runs of this scope completed since one of them last came to its end, by account.
+
+        Raises:
+            StorageError: The ledger cannot be read.
+        """
+        query = (
+            "SELECT account_id, first_day, last_day FROM receipts WHERE status = ?"
+            " AND run_id IN (SELECT run_id FROM night WHERE scope = ? AND began_on = ?)"
+        )
+        found: dict[AccountId, list[Window]] = {}
+        with self._reading() as db:
+            for account, first, last in db.execute(query, (Status.COMPLETE, scope, today.toordinal())):
+                window = Window(date.fromisoformat(first), date.fromisoformat(last))
+                found.setdefault(AccountId(account), []).append(window)
+        return found
 
     def intend(self, publication: Publication) -> None:
         """Records what is about to be done, so that it is finished whatever happens. Raises `StorageError`."""

@@ -26,7 +26,7 @@ from msgspec.structs import replace
 from harvester.errors import DamagedError, StorageError
 from harvester.landing import steps
 from harvester.landing.files import storage, sync_directory
-from harvester.landing.ledger import Ledger
+from harvester.landing.ledger import Known, Ledger
 from harvester.landing.marks import Marks
 from harvester.landing.part import Part
 from harvester.landing.partition import Zone
@@ -196,9 +196,10 @@ class Writer:
             return failed
         known = landing.ledger.known(publication.window, [publication.account]).get(publication.account, {})
         before = {day: one.complete for day, one in known.items()}
+        publication = replace(publication, days=tuple(_with_gone(day, known.get(day.day)) for day in publication.days))
         changes = any(day.touches for day in publication.days)
         with self._clearing():
-            if touched := list(publication.touched(before)):
+            if touched := [day.day for day in publication.days if _is_touched(day, known.get(day.day))]:
                 landing.marks.withdraw(touched)
             if changes:
                 landing.ledger.intend(publication)
@@ -268,3 +269,20 @@ def _side_by_side(work: Callable[[T], U], what: Sequence[T], threads: int) -> li
         return [work(one) for one in what]
     with ThreadPoolExecutor(threads) as pool:
         return list(pool.map(work, what))
+
+
+def _is_touched(change: DayChange, known: Known | None) -> bool:
+    """Whether what a mark says of the day may not hold any more."""
+    if change.touches or known is None:
+        return change.touches
+    return (known.complete and not change.complete) or known.in_file != change.in_file
+
+
+def _with_gone(change: DayChange, known: Known | None) -> DayChange:
+    """Notes that a file is gone which the ledger knows of; what it held and was not read tonight is lost."""
+    if known is None or not known.in_file or known.queued or change.note:
+        return change
+    if change.missing or change.new < change.calls:
+        return change  # it was there: some of its calls were
+    read = f"{change.calls:,} were read tonight"
+    return replace(change, note=f"{change.path} was gone, and {known.in_file:,} calls with it; {read}")

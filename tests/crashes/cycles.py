@@ -133,8 +133,8 @@ def _take_note(cycle: Cycle, doom: Doom, ended: Ended) -> None:
         assert doom.number == signal.SIGKILL
         cycle.kills += 1
     elif ended.code != 0:
-        early = ended.code == -signal.SIGTERM  # before anything listened
+        early = ended.code == -signal.SIGTERM and doom.after_ms is not None  # before anything listened
         assert early or ended.code == _STOPS.get(doom.number), f"{doom}: {ended}"
         cycle.stops += 1
-    untold = doom.number == signal.SIGINT  # while nobody listens any more it interrupts just anything
+    untold = doom.number == signal.SIGINT and doom.after_ms is not None  # before anything listened, too
     assert untold or "Traceback" not in ended.err, ended.err

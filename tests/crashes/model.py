@@ -42,7 +42,7 @@ from harvester.model import (
     TokenName,
     Window,
 )
-from harvester.plan import Scope, plan
+from harvester.plan import Earlier, Scope, plan
 from harvester.record import read_record
 
 ACCOUNTS: Final = [Account(id=AccountId(number), token=TokenName("a"), app=AppName("main")) for number in (11, 12)]
@@ -189,7 +189,7 @@ class Run:
             writer = Writer(landing, self.outcomes.append, {one: there.part for one, there in begun.items()})
             ids = [one.id for one in ACCOUNTS]
             complete = partial(ledger.complete_days, accounts=ids)
-            slices = plan(ACCOUNTS, assignment.scope, complete, begun=list(begun), queued=ledger.queued())
+            slices = plan(ACCOUNTS, assignment.scope, complete, Earlier(begun=list(begun), queued=ledger.queued()))
             messages = self._messages(slices, begun)
 
             async def get() -> Batch | End | None:

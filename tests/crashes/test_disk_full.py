@@ -28,8 +28,7 @@ VICTIMS = {
     Step.DAY_MARKED: r"cannot write .*_COMPLETE\.json",
 }
 """What cannot be written when the disk is full from a step on."""
-_ADVICE = "(Free some space|Look after the disk.*) and run again: nothing that was published is harmed."
-"""SQLite calls it an I/O error when there is no room for its shared memory."""
+_ADVICE = "Free some space and run again: nothing that was published is harmed."
 
 
 @contextmanager

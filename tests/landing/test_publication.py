@@ -118,24 +118,3 @@ def test_whose_and_when() -> None:
     """A publication knows its account and its window."""
     assert published().account == ACCOUNT.id
     assert published().window == Window(D[0], D[-1])
-
-
-@pytest.mark.parametrize(
-    ("one", "before", "touched"),
-    [
-        (change(), True, False),
-        (change(), False, False),
-        (change(), None, False),
-        (change(complete=False), True, True),
-        (change(complete=False), False, False),
-        (change(complete=False), None, False),
-        (change(staged="7.tmp"), True, True),
-        (change(staged="7.tmp"), None, True),
-        (change(removed=True), False, True),
-    ],
-)
-def test_touched(one: DayChange, before: bool | None, touched: bool) -> None:
-    """A day is touched when its file changes, or when it was complete and is not any more."""
-    complete_before = {} if before is None else {one.day: before}
-    assert list(published(one).touched(complete_before)) == [one.day] * touched
-    assert one.touches == bool(one.staged or one.removed)
