@@ -19,7 +19,7 @@ from tests.crashes.nursery import Ended, Nursery, nursery
 
 WORLD = World(today=TODAY, seed=11, accounts=3, calls_per_day=100)
 VICTIMS = {
-    Step.REMAINS_CLEARED: r"cannot write to .*\.part",
+    Step.REMAINS_CLEARED: r"(cannot write to .*\.part|ledger\.sqlite cannot be used)",
     Step.PART_DURABLE: r"ledger\.sqlite cannot be used",
     Step.DAY_STAGED: r"cannot publish .*calls\.ndjson\.zst",
     Step.SLICE_STAGED: r"ledger\.sqlite cannot be used",
