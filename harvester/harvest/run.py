@@ -175,9 +175,9 @@ class _Run:
     def _say_hello(self) -> None:
         assignment = self._assignment
         log.info("run %s: %d accounts, %s", self.report.run_id, len(assignment.accounts), assignment.scope.window)
-        if self._tonight:
-            done = sum(map(len, self._tonight.values()))
+        if done := sum(map(len, self._tonight.values())):
             log.info("an earlier run was interrupted: the %d slices that it completed are not read again", done)
+            self.report = replace(self.report, completed_before=done)
 
     def _close(self, quotas: Mapping[AppName, Quota], error: HarvesterError | None) -> None:
         """Makes the marks, counts the requests, saves the report; each is tried, the first error is the cause."""

@@ -58,6 +58,7 @@ class Report:
         dropped: How many of these are not in the files any more (`[output] on_missing`).
         missing_on: Where they are missing: the first few hundred days of accounts, by slice.
         resumed: Slices that went on from an earlier run's checkpoint.
+        completed_before: Slices that an interrupted run of the same night had completed; they were not read again.
         notes: What a person should know of besides.
         quarantined: Records that cannot be placed.
         requests: Sent, by app.
@@ -83,6 +84,7 @@ class Report:
     dropped: int = 0
     missing_on: tuple[Missing, ...] = ()
     resumed: int = 0
+    completed_before: int = 0
     notes: tuple[str, ...] = ()
     quarantined: int = 0
     requests: Mapping[AppName, int] = field(default_factory=dict)
@@ -183,6 +185,9 @@ def in_words(report: Report) -> str:
         f"  accounts {report.accounts:,} · slices {done:,} of {total:,} · calls {calls}",
         f"  requests {requests:,} ({report.failed_attempts:,} failed) · took {took} · run {report.run_id}",
     ]
+    if report.completed_before:
+        before = f"{report.completed_before:,} more slices were complete already"
+        lines.append(f"  {before}, by a run of this night that was interrupted")
     if report.resumed:
         lines.append(f"  {report.resumed:,} slices went on from where an earlier run was interrupted")
     if report.missing:

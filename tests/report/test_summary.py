@@ -130,6 +130,7 @@ FULL = replace(
     ended(outcome(1, landed=5, new=4, changed=1), outcome(2, Status.SHORT, "1 of 2", **GONE)),
     requests={AppName("main"): 12},
     failed_attempts=2,
+    completed_before=40,
     dead_tokens={TokenName("agency-b"): "token agency-b is expired"},
     not_begun=1,
     ended_by="interrupt (SIGINT)",
@@ -154,6 +155,7 @@ def test_json() -> None:
         "dropped": 2,
         "missing_on": [{"account_id": 2, "day": "2024-02-27", "calls": 3}],
         "resumed": 1,
+        "completed_before": 40,
         "notes": ["a note"],
         "quarantined": 1,
         "requests": {"main": 12},
@@ -221,6 +223,7 @@ def test_words_of_an_abandoned_run() -> None:
 def test_words_name_what_else_a_person_should_know() -> None:
     """Kept calls, quarantined records and dead tokens have a line each."""
     text = in_words(FULL)
+    assert "  40 more slices were complete already, by a run of this night that was interrupted" in text
     assert "  1 slices went on from where an earlier run was interrupted" in text
     gone = "  3 calls that had landed before were not returned any more; 2 are dropped, 1 on unproven days are kept"
     assert f"{gone}\n      2 2024-02-27 (3)\n" in text
