@@ -28,7 +28,7 @@ FLOORS = (
     {"harvester.harvest.pace", "harvester.harvest.queue", "harvester.harvest.assignment"},
     {"harvester.harvest.schedule"},
     {"harvester.landing", "harvester.report"},
-    {"harvester.harvest.resume", "harvester.harvest.stopping"},
+    {"harvester.harvest.resume", "harvester.harvest.stopping", "harvester.harvest.outside"},
     {"harvester.harvest.run", "harvester.harvest.preview", "harvester.harvest.inspect"},
     {"harvester.assign"},
     {"harvester.sandbox"},
@@ -56,7 +56,7 @@ FORBIDDEN = {
 PURE = (
     "model", "errors", "inspection", "record", "plan", "api.codes", "api.protocol", "harvest.desk", "harvest.span",
     "harvest.mend", "harvest.pace", "harvest.saved", "harvest.walk",
-    "landing.encode", "landing.publication", "landing.schema", "report.summary", "report.forecast",
+    "landing.encode", "landing.publication", "landing.ledger.schema", "report.summary", "report.forecast",
     "report.lateness", "report.soundness", "report.status", "report.table",
 )  # fmt: skip
 EFFECTS = {

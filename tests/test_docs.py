@@ -71,7 +71,7 @@ def test_every_room_is_drawn() -> None:
     package = ROOT / "harvester"
     names = {f"{path.name}/" for path in package.iterdir() if path.is_dir() and path.name != "__pycache__"}
     assert [name for name in names if f"`{name}`" not in drawn] == []
-    for folder in ("api", "harvest", "landing"):
+    for folder in ("api", "harvest", "landing", "landing/ledger", "landing/upkeep"):
         modules = {path.name for path in (package / folder).glob("*.py") if path.name != "__init__.py"}
         assert [name for name in modules if f"`{name}`" not in drawn] == []
 

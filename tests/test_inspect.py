@@ -12,13 +12,13 @@ from harvester.errors import ConfigError, ExitCode, LockedError, StorageError
 from harvester.harvest.assignment import Assignment
 from harvester.harvest.inspect import Orders, status, verify
 from harvester.inspection import Cure, Healed, Kind, Walking
-from harvester.landing.database import ledger_of
 from harvester.landing.ledger import Ledger
+from harvester.landing.ledger.database import ledger_of
+from harvester.landing.ledger.unfinished import Checkpoint
 from harvester.landing.marks import mark_of
 from harvester.landing.partition import Zone
 from harvester.landing.publication import Publication
 from harvester.landing.publish import Reading, prepare
-from harvester.landing.unfinished import Checkpoint
 from harvester.model import BEIJING, ONE_DAY, AccountId, Status, Window
 from harvester.report.soundness import Soundness
 from harvester.sandbox.switches import Switches

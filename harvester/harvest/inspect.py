@@ -9,15 +9,15 @@ from datetime import datetime
 from harvester.errors import ConfigError, Problem, StorageError
 from harvester.harvest.assignment import Assignment
 from harvester.inspection import Rebuilt, Tally, Walking, gaps
-from harvester.landing.database import ledger_of, take_lock
-from harvester.landing.heal import Healer
+from harvester.landing.ledger.database import ledger_of, take_lock
+from harvester.landing.ledger.overview import Overview
 from harvester.landing.marks import Marks
-from harvester.landing.overview import Overview
 from harvester.landing.partition import Zone
-from harvester.landing.rebuild import rebuild, why_rebuild
 from harvester.landing.recovery import finish_publications
-from harvester.landing.survey import has_ledger, survey
-from harvester.landing.verify import Inspector
+from harvester.landing.upkeep.heal import Healer
+from harvester.landing.upkeep.rebuild import rebuild, why_rebuild
+from harvester.landing.upkeep.survey import has_ledger, survey
+from harvester.landing.upkeep.verify import Inspector
 from harvester.landing.writer import Landing
 from harvester.model import BEIJING, AccountId, Window
 from harvester.report.soundness import SHOWN, Soundness

@@ -6,7 +6,7 @@ from datetime import date
 from harvester.harvest.assignment import Assignment
 from harvester.harvest.resume import of_assignment
 from harvester.landing.ledger import Known, Ledger
-from harvester.landing.unfinished import Checkpoint
+from harvester.landing.ledger.unfinished import Checkpoint
 from harvester.model import AccountId, Slice, Window
 from harvester.plan import Earlier, plan
 from harvester.report.forecast import Forecast, in_words

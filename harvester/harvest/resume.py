@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from harvester.harvest.assignment import Assignment
 from harvester.harvest.desk import Findings
 from harvester.harvest.walk import Walk
+from harvester.landing.ledger.unfinished import Checkpoint
 from harvester.landing.part import Part
 from harvester.landing.recovery import adopt, clear_remains, finish_publications, forget_outdated, start_anew
-from harvester.landing.unfinished import Checkpoint
 from harvester.landing.writer import Landing
 from harvester.model import Slice
 

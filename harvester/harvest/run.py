@@ -2,12 +2,9 @@
 
 import asyncio
 import logging
-import random
 import secrets
-import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -20,9 +17,10 @@ import orjson
 from harvester.api.client import Client, Surroundings
 from harvester.api.quota import Budget, Quota
 from harvester.api.tokens import Tokens
-from harvester.api.transport import AiohttpTransport, Transport
+from harvester.api.transport import Transport
 from harvester.errors import ExitCode, HarvesterError, StorageError
 from harvester.harvest.assignment import Assignment
+from harvester.harvest.outside import sender, surroundings
 from harvester.harvest.queue import Queue
 from harvester.harvest.resume import Begun, take_up
 from harvester.harvest.schedule import Schedule, Terms
@@ -31,7 +29,7 @@ from harvester.landing.files import replace_whole, storage
 from harvester.landing.ledger import Ledger
 from harvester.landing.marks import Marks
 from harvester.landing.partition import Zone
-from harvester.landing.survey import has_ledger
+from harvester.landing.upkeep.survey import has_ledger
 from harvester.landing.writer import Landing, Writer
 from harvester.model import BEIJING, Account, AccountId, AppName, Outcome, Slice, Status, Window
 from harvester.plan import Earlier, plan
@@ -42,11 +40,6 @@ log = logging.getLogger(__name__)
 _PROGRESS_S: Final = 60.0
 _RECEIPTS_KEPT: Final = timedelta(days=100)
 """The ledger must not grow without end: 10,000 accounts leave 10,000 receipts a night."""
-
-
-def surroundings() -> Surroundings:
-    """The real time and chance."""
-    return Surroundings(wall=time.time, chance=random.random)
 
 
 async def harvest(
@@ -72,18 +65,9 @@ async def harvest(
     with Ledger.open(assignment.state_dir) as ledger:
         run = _Run(assignment, ledger, around)
         with run.landing.zone.held():
-            async with _sender(assignment, transport) as send:
+            async with sender(assignment, transport) as send:
                 await run.execute(send)
         return run.report
-
-
-@asynccontextmanager
-async def _sender(assignment: Assignment, transport: Transport | None) -> AsyncIterator[Transport]:
-    if transport:
-        yield transport
-    else:
-        async with AiohttpTransport(assignment.base_url, timeout_s=assignment.timeout_s) as real:
-            yield real
 
 
 class _Run:

@@ -7,10 +7,10 @@ from datetime import date, timedelta
 from harvester.errors import DamagedError
 from harvester.landing import steps
 from harvester.landing.files import storage
+from harvester.landing.ledger.unfinished import Checkpoint
 from harvester.landing.part import Part
 from harvester.landing.publish import as_on_disk, carry_out
 from harvester.landing.steps import Step
-from harvester.landing.unfinished import Checkpoint
 from harvester.landing.writer import Landing
 
 log = logging.getLogger(__name__)

@@ -27,13 +27,13 @@ from harvester.errors import DamagedError, StorageError
 from harvester.landing import steps
 from harvester.landing.files import storage, sync_directory
 from harvester.landing.ledger import Known, Ledger
+from harvester.landing.ledger.unfinished import Checkpoint
 from harvester.landing.marks import Marks
 from harvester.landing.part import Part
 from harvester.landing.partition import Zone
 from harvester.landing.publication import DayChange, Publication
 from harvester.landing.publish import Reading, carry_out, prepare
 from harvester.landing.steps import Step
-from harvester.landing.unfinished import Checkpoint
 from harvester.model import BEIJING, Batch, End, Outcome, Receipt, Slice, Status
 
 T = TypeVar("T")

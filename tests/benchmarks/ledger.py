@@ -13,7 +13,8 @@ from datetime import date
 from pathlib import Path
 
 from harvester.landing.files import digest_of, replace_whole
-from harvester.landing.ledger import _PUT_DAY, Known, Ledger
+from harvester.landing.ledger import Known, Ledger
+from harvester.landing.ledger.days import _PUT_DAY
 from harvester.landing.partition import Zone
 from harvester.model import ONE_DAY, AccountId, Window
 from harvester.sandbox.world import World

@@ -9,11 +9,11 @@ from pathlib import Path
 from harvester.inspection import Finding
 from harvester.landing.files import digest_of, make_directory, replace_whole
 from harvester.landing.ledger import Known
+from harvester.landing.ledger.overview import Overview
+from harvester.landing.ledger.unfinished import Checkpoint
 from harvester.landing.marks import Marks
-from harvester.landing.overview import Overview
 from harvester.landing.partition import Zone
-from harvester.landing.unfinished import Checkpoint
-from harvester.landing.verify import Inspector
+from harvester.landing.upkeep.verify import Inspector
 from harvester.landing.writer import Landing
 from harvester.model import BEIJING, AccountId, Window
 from tests.landing.helpers import call

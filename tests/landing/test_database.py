@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from harvester.errors import DamagedError, LockedError, StorageError
-from harvester.landing.database import create, set_aside
 from harvester.landing.ledger import Ledger
-from harvester.landing.schema import SCHEMA_VERSION
+from harvester.landing.ledger.database import create, set_aside
+from harvester.landing.ledger.schema import SCHEMA_VERSION
 from harvester.model import AppName, Window
 from tests.landing.disk import Disk
 from tests.landing.helpers import ACCOUNT, unprivileged_folder

@@ -11,7 +11,7 @@ import pytest
 
 from harvester.errors import DamagedError, StorageError
 from harvester.landing.ledger import Known, Ledger
-from harvester.landing.schema import SCHEMA_VERSION
+from harvester.landing.ledger.schema import SCHEMA_VERSION
 from harvester.model import ONE_DAY, AccountId, AppName, Window
 from tests.landing.helpers import ACCOUNT, account, slice_of
 from tests.landing.test_ledger import NOW, checkpoint, published

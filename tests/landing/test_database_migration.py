@@ -9,7 +9,7 @@ import pytest
 
 from harvester.errors import StorageError
 from harvester.landing.ledger import Known, Ledger
-from harvester.landing.schema import SCHEMA_VERSION
+from harvester.landing.ledger.schema import SCHEMA_VERSION
 from harvester.model import ONE_DAY, AccountId, AppName, Window
 from tests.landing.helpers import ACCOUNT, unprivileged_folder
 from tests.landing.test_ledger import NOW, published
@@ -135,7 +135,7 @@ def test_older_schema_that_may_not_be_written() -> None:
 
 def test_migration_that_the_database_ends_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """When the database has ended a failing migration by itself the cause is told, not that nothing is to undo."""
-    monkeypatch.setattr("harvester.landing.database.MIGRATE", {1: "ROLLBACK; SELECT * FROM nowhere;"})
+    monkeypatch.setattr("harvester.landing.ledger.database.MIGRATE", {1: "ROLLBACK; SELECT * FROM nowhere;"})
     path = old(tmp_path)
     with pytest.raises(StorageError, match="nowhere"):
         Ledger.open(tmp_path)

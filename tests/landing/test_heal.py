@@ -4,9 +4,9 @@ from pathlib import Path
 import pytest
 
 from harvester.inspection import Healed
-from harvester.landing.heal import Healer
 from harvester.landing.ledger import Known
 from harvester.landing.marks import mark_of, read_mark
+from harvester.landing.upkeep.heal import Healer
 from harvester.model import Window
 from tests.landing.scene import BUSY, FIRST, QUIET, SECOND, THIRD, Break, Scene, scene
 

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harvester.landing.ledger import Known, Ledger
+from harvester.landing.ledger.unfinished import Checkpoint
 from harvester.landing.publication import DayChange, Publication
-from harvester.landing.unfinished import Checkpoint
 from harvester.model import BEIJING, ONE_DAY, AccountId, Receipt, Slice, Status, Window
 from tests.landing.helpers import ACCOUNT, account, rows_of, slice_of
 

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from harvester.inspection import Arrival, Failure, Tally, gaps
 from harvester.landing.ledger import Known
-from harvester.landing.overview import Overview
+from harvester.landing.ledger.overview import Overview
 from harvester.landing.publication import DayChange, Publication
 from harvester.model import ONE_DAY, AccountId, Receipt, Status, Window
 from tests.landing.scene import NOW

@@ -9,14 +9,14 @@ import pytest
 
 from harvester.errors import StorageError
 from harvester.inspection import Rebuilt
-from harvester.landing import rebuild as rebuilding
-from harvester.landing import survey as surveys
-from harvester.landing.database import ledger_of
 from harvester.landing.ledger import Known
+from harvester.landing.ledger.database import ledger_of
+from harvester.landing.ledger.overview import Overview
 from harvester.landing.marks import mark_of
-from harvester.landing.overview import Overview
 from harvester.landing.partition import Zone
-from harvester.landing.rebuild import rebuild, why_rebuild
+from harvester.landing.upkeep import rebuild as rebuilding
+from harvester.landing.upkeep import survey as surveys
+from harvester.landing.upkeep.rebuild import rebuild, why_rebuild
 from harvester.model import AccountId
 from tests.landing.scene import BUSY, CALLS, FIRST, QUIET, SECOND, THIRD, Scene, scene
 

@@ -5,9 +5,9 @@ import pytest
 
 from harvester.errors import StorageError
 from harvester.landing.ledger import Ledger
+from harvester.landing.ledger.unfinished import Checkpoint
 from harvester.landing.part import Part
 from harvester.landing.recovery import adopt, clear_remains, forget_outdated
-from harvester.landing.unfinished import Checkpoint
 from harvester.landing.writer import Landing
 from harvester.model import AccountId
 from tests.landing.disk import Disk

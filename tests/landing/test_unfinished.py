@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from harvester.errors import DamagedError, StorageError
 from harvester.landing.ledger import Ledger
+from harvester.landing.ledger.unfinished import Checkpoint
 from harvester.landing.publication import VERSION
-from harvester.landing.unfinished import Checkpoint
 from harvester.model import Status, Window
 from tests.landing.helpers import ACCOUNT, account, slice_of
 from tests.landing.test_ledger import NOW, ONE, checkpoint, published

@@ -287,7 +287,7 @@ def test_a_file_that_the_disk_does_not_give(zone: Scene, monkeypatch: pytest.Mon
             raise OSError(errno.EIO, "Input/output error", str(path))
         return digest_of(path)
 
-    monkeypatch.setattr("harvester.landing.survey.digest_of", fails)
+    monkeypatch.setattr("harvester.landing.upkeep.survey.digest_of", fails)
     (finding,) = zone.findings()
     assert (finding.kind, finding.cure) == (Kind.DAMAGED, Cure.BY_HAND)
     assert "Input/output error" in finding.why

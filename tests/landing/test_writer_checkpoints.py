@@ -7,10 +7,10 @@ import pytest
 from harvester.landing import steps
 from harvester.landing import writer as writer_module
 from harvester.landing.ledger import Ledger
+from harvester.landing.ledger.unfinished import Checkpoint
 from harvester.landing.part import Part
 from harvester.landing.recovery import adopt, clear_remains
 from harvester.landing.steps import Step
-from harvester.landing.unfinished import Checkpoint
 from harvester.model import End, Status
 from tests.landing.helpers import (
     ACCOUNT,

@@ -3,8 +3,8 @@
 from dataclasses import replace
 
 from harvester.inspection import Cure, Healed
-from harvester.landing.unfinished import Checkpoint
-from harvester.landing.verify import Look
+from harvester.landing.ledger.unfinished import Checkpoint
+from harvester.landing.upkeep.verify import Look
 from harvester.landing.writer import Landing
 from harvester.model import AccountId, Window
 

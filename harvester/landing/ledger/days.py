@@ -1,13 +1,13 @@
-"""The ledger: what is complete, with the evidence. The only truth."""
+"""Every account's days: what is complete, with the evidence; and how much of the quota was used."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Final
 
+from harvester.landing.ledger.schema import seal_of
+from harvester.landing.ledger.unfinished import Unfinished
 from harvester.landing.publication import DayChange, Publication
-from harvester.landing.schema import seal_of
-from harvester.landing.unfinished import Unfinished
 from harvester.model import AccountId, AppName, Status, Window
 
 _DAY_HOURS: Final = 25

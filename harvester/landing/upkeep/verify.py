@@ -9,11 +9,11 @@ from typing import Final
 from harvester.inspection import Cure, Finding, Kind
 from harvester.landing.files import storage
 from harvester.landing.ledger import Known
+from harvester.landing.ledger.overview import Overview
+from harvester.landing.ledger.unfinished import Checkpoint
 from harvester.landing.marks import mark_of, read_mark
-from harvester.landing.overview import Overview
 from harvester.landing.partition import Zone
-from harvester.landing.survey import Sight, read_through, survey, survey_day
-from harvester.landing.unfinished import Checkpoint
+from harvester.landing.upkeep.survey import Sight, read_through, survey, survey_day
 from harvester.model import AccountId
 
 _NOBODY: Final = Known(0, complete=False)

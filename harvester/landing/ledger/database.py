@@ -15,8 +15,8 @@ from typing import Final, Self, TextIO
 
 from harvester.errors import DamagedError, NewerError, StorageError
 from harvester.landing.files import make_directory, storage, sync_directory
+from harvester.landing.ledger.schema import CREATE, MIGRATE, SCHEMA_VERSION, SOUND_DAY
 from harvester.landing.lock import hold
-from harvester.landing.schema import CREATE, MIGRATE, SCHEMA_VERSION, SOUND_DAY
 
 _NAME: Final = "ledger.sqlite"
 _BESIDE: Final = ("-wal", "-shm")

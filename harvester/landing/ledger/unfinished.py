@@ -9,7 +9,7 @@ from datetime import date, datetime
 import msgspec
 
 from harvester.landing import publication as publications
-from harvester.landing.database import Database, damaged
+from harvester.landing.ledger.database import Database, damaged
 from harvester.landing.publication import Publication
 from harvester.model import AccountId, Status, Window
 

@@ -12,13 +12,13 @@ from typing import Final
 
 from harvester.errors import DamagedError, NewerError
 from harvester.inspection import Rebuilt
-from harvester.landing.database import ledger_of, set_aside
 from harvester.landing.files import remove, storage, sync_directory
 from harvester.landing.ledger import Known
+from harvester.landing.ledger.database import ledger_of, set_aside
+from harvester.landing.ledger.overview import Overview
 from harvester.landing.marks import Mark, mark_of, read_mark
-from harvester.landing.overview import Overview
 from harvester.landing.partition import Zone
-from harvester.landing.survey import Folder, read_through, survey, survey_day
+from harvester.landing.upkeep.survey import Folder, read_through, survey, survey_day
 from harvester.model import AccountId
 
 _MAKING: Final = "rebuilding"

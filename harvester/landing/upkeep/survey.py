@@ -10,9 +10,9 @@ from typing import Final
 
 from harvester.errors import DamagedError, StorageError
 from harvester.inspection import Cure, Finding, Kind
-from harvester.landing.database import ledger_of
 from harvester.landing.files import digest_of, storage
 from harvester.landing.landed import checked_calls
+from harvester.landing.ledger.database import ledger_of
 from harvester.landing.marks import NAME as MARK
 from harvester.landing.ndjson import SUFFIXES
 from harvester.landing.partition import Zone
