@@ -31,6 +31,8 @@ PAGES_A_KILL: Final = ACCOUNTS * (PAGES_A_CHECKPOINT + 1) + MAX_MESSAGES
 on its way to the writer."""
 PAGES_A_STOP: Final = ACCOUNTS
 """What a stop may cost: the pages that are being asked for."""
+PAGES_OF_CHANCE: Final = ACCOUNTS
+"""What two undisturbed nights may differ by: a walk asks what another one has not found out yet, whichever is first."""
 _STOPS: Final = {signal.SIGTERM: 143, signal.SIGINT: 130}
 
 
@@ -67,7 +69,9 @@ class Cycle:
     @property
     def allowed(self) -> int | None:
         """How many may be; `None` when there is no saying."""
-        return self.kills * PAGES_A_KILL + self.stops * PAGES_A_STOP if self.mild and not self.again else None
+        if not self.mild or self.again:
+            return None
+        return self.kills * PAGES_A_KILL + self.stops * PAGES_A_STOP + PAGES_OF_CHANCE
 
 
 def run_cycle(mother: Nursery, folder: Path, seed: int) -> Cycle:
