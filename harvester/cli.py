@@ -3,6 +3,7 @@
 The summary goes to stdout, the log and every error to stderr. Imports are late: `harvester --help` loads little.
 """
 
+import contextlib
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -128,8 +129,14 @@ def _harvest(settings: "Settings", assignment: "Assignment") -> "Report":
 
     from harvester.harvest.run import harvest
 
-    try:
+    with _telling_bugs(settings):
         return anyio.run(harvest, assignment)
+
+
+@contextlib.contextmanager
+def _telling_bugs(settings: "Settings") -> Iterator[None]:
+    try:
+        yield
     except HarvesterError:
         raise
     except Exception as error:  # noqa: BLE001 - a bug, whatever it is: told without secrets, exit 1
@@ -185,8 +192,9 @@ def verify(config: Path, *, heal: bool, rebuild: bool, as_json: bool) -> None:
     from harvester.report.soundness import in_words, to_json
 
     set_up("text", quiet=False)
-    assignment = _prepare(config, Options())[1]
-    found = verified(assignment, Orders(heal=heal, rebuild=rebuild, all_findings=as_json))
+    settings, assignment = _prepare(config, Options())
+    with _telling_bugs(settings):
+        found = verified(assignment, Orders(heal=heal, rebuild=rebuild, all_findings=as_json))
     click.echo(_json(to_json(found)) if as_json else in_words(found, str(assignment.output_dir), str(config)))
     sys.exit(ExitCode.COMPLETE if found.sound else ExitCode.PARTIAL)
 
@@ -204,7 +212,9 @@ def status(config: Path, *, every: bool, as_json: bool) -> None:
     from harvester.harvest.inspect import status as state_of
     from harvester.report.status import in_words, to_json
 
-    state = state_of(_prepare(config, Options())[1], every_gap=every or as_json)
+    settings, assignment = _prepare(config, Options())
+    with _telling_bugs(settings):
+        state = state_of(assignment, every_gap=every or as_json)
     click.echo(_json(to_json(state)) if as_json else in_words(state, every=every))
 
 

@@ -18,6 +18,9 @@ TokenName = NewType("TokenName", str)
 BEIJING = dt.timezone(dt.timedelta(hours=8), "GMT+8")
 """All dates and times of the API are GMT+8 (documented); the machine's own zone never matters."""
 
+EARLIEST = dt.date(2000, 1, 1)
+"""No call is older: a day before it is a mistake."""
+
 ONE_DAY = dt.timedelta(days=1)
 
 
@@ -53,6 +56,14 @@ class Window:
 
     def __contains__(self, day: dt.date) -> bool:
         return self.start <= day <= self.end
+
+    def split(self, days: int) -> Iterator["Window"]:
+        """The window in pieces of at most so many days, the latest first."""
+        end = self.end
+        while end >= self.start:
+            start = max(self.start, end - ONE_DAY * (days - 1))
+            yield Window(start, end)
+            end = start - ONE_DAY
 
     def halves(self) -> tuple["Window", "Window"]:
         """The window in two, the earlier half first; needs at least two days."""

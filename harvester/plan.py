@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Final
 
-from harvester.model import ONE_DAY, Account, AccountId, Slice, Window
+from harvester.model import EARLIEST, ONE_DAY, Account, AccountId, Slice, Window
 
 SLICE_DAYS: Final = 30
 """Days of a slice at most. The API allows a difference of 30 days, which is 31 days if `end_date` is inclusive; should
@@ -79,7 +79,7 @@ def plan(
     for one in earlier.begun:
         taken.setdefault(one.account.id, set()).update(one.window)
         yield one
-    for block in _blocks(scope.window):
+    for block in scope.window.split(SLICE_DAYS):
         complete = complete_days(block)
         for account in accounts:
             done = complete.get(account.id, frozenset())
@@ -90,18 +90,10 @@ def plan(
                 yield Slice(account, window)
     for account in accounts:
         left = earlier.queued.get(account.id, frozenset()) - taken.get(account.id, frozenset())
-        for window in _runs(sorted(day for day in left if day not in scope.window)):
-            for block in _blocks(window):
+        past = (day for day in left if EARLIEST <= day < scope.today and day not in scope.window)
+        for window in _runs(sorted(past)):
+            for block in window.split(SLICE_DAYS):
                 yield Slice(account, block)
-
-
-def _blocks(window: Window) -> Iterator[Window]:
-    """The window in pieces of at most `SLICE_DAYS`, the latest first."""
-    end = window.end
-    while end >= window.start:
-        start = max(window.start, end - ONE_DAY * (SLICE_DAYS - 1))
-        yield Window(start, end)
-        end = start - ONE_DAY
 
 
 def _runs(days: Iterable[date]) -> Iterator[Window]:

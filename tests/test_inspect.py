@@ -133,7 +133,7 @@ async def test_an_unmounted_disk_is_not_healed(harvested: Harvested) -> None:
     for path in harvested.folder.glob("dt=*"):
         path.rename(harvested.folder / f"away-{path.name}")
     assert look(harvested.assignment).kinds[Kind.MISSING] > 20
-    with pytest.raises(StorageError, match=r"holds no day at all.*Nothing was queued"):
+    with pytest.raises(StorageError, match=r"holds no day at all.*Nothing was changed"):
         look(harvested.assignment, HEAL)
     with Ledger.open(harvested.assignment.state_dir) as ledger:
         assert ledger.queued() == {}

@@ -3,52 +3,22 @@
 from dataclasses import replace
 from pathlib import Path
 
-import msgspec
 import pytest
 
-from harvester.errors import ExitCode, StorageError
-from harvester.harvest.assignment import Assignment
+from harvester.errors import ExitCode
 from harvester.harvest.pace import Pace
 from harvester.harvest.preview import forecast
-from harvester.landing.marks import Mark
 from harvester.landing.ndjson import read_lines
-from harvester.model import ONE_DAY, AccountId, Status, Window
-from harvester.report.summary import Report
+from harvester.model import ONE_DAY, Status, Window
 from harvester.sandbox.faults import Fault, FaultKind
 from harvester.sandbox.switches import Switches
 from harvester.sandbox.world import World
-from tests.flows import TODAY, assign, differences, landed, run, sandbox
+from tests.flows import TODAY, assign, landed, run, sandbox
+from tests.nights import WORLD, compare, marked_days, night, stamps
 
 pytestmark = pytest.mark.anyio
-WORLD = World(accounts=5, calls_per_day=120, tie_share=0.05, today=TODAY)
 TIED = World(accounts=5, calls_per_day=60, tie_size=90, tie_day_share=0.5, today=TODAY)
 NEVER = 10**9
-
-
-def marked_days(folder: Path) -> dict[str, Mark]:
-    """The marks of a landing zone by day."""
-    marks = (msgspec.json.decode(path.read_bytes(), type=Mark) for path in folder.glob("dt=*/_COMPLETE.json"))
-    return {mark.day.isoformat(): mark for mark in marks}
-
-
-def stamps(folder: Path) -> dict[Path, tuple[int, int, bytes]]:
-    """Inode, modification time and bytes of every file under `dt=*`."""
-    files = (path for path in folder.glob("dt=*/**/*") if path.is_file())
-    return {path: (path.stat().st_ino, path.stat().st_mtime_ns, path.read_bytes()) for path in files}
-
-
-async def night(folder: Path, switches: Switches | None = None, world: World = WORLD, **changes: object) -> Report:
-    """One run against a sandbox of its own."""
-    async with sandbox(world, switches) as served:
-        return await run(replace(assign(served, folder), **changes))  # type: ignore[arg-type]
-
-
-async def compare(folder: Path, world: World = WORLD) -> Assignment:
-    """Asserts that the landing zone is what the sandbox holds."""
-    async with sandbox(world) as served:
-        assignment = assign(served, folder)
-    assert differences(assignment, world) == {}
-    return assignment
 
 
 @pytest.mark.parametrize("budget", [2, 7, 40])
@@ -176,50 +146,6 @@ async def test_a_bad_night_drops_nothing(tmp_path: Path) -> None:
     assert len(marks) < 7, "a day that is not proven any more loses its mark"
 
 
-async def test_days_are_marked_when_every_account_is_complete(tmp_path: Path) -> None:
-    """Each day of the window has its mark, which names all accounts and counts what a warehouse will find."""
-    await night(tmp_path)
-    marks = marked_days(tmp_path)
-    assert set(marks) == {str(TODAY - ONE_DAY * age) for age in range(1, 8)}
-    for day, mark in marks.items():
-        files = list(tmp_path.glob(f"dt={day}/*/calls.ndjson.zst"))
-        assert list(mark.accounts) == sorted(WORLD.account_ids)
-        assert mark.files == len(files)
-        assert mark.calls == sum(len(list(read_lines(path))) for path in files)
-
-
-async def test_no_day_is_marked_while_an_account_lacks(tmp_path: Path) -> None:
-    """As long as one enabled account is not complete no day has a mark; reading that account alone brings them."""
-    dead = WORLD.account_ids[1]
-    report = await night(tmp_path, Switches(account_codes={dead: 12201}))
-    assert report.exit_code is ExitCode.PARTIAL
-    assert marked_days(tmp_path) == {}
-    async with sandbox(WORLD) as served:
-        everyone = assign(served, tmp_path)
-        alone = [account for account in everyone.accounts if account.id == dead]
-        await run(replace(everyone, accounts=alone))
-    assert len(marked_days(tmp_path)) == 7
-
-
-async def test_a_new_account_takes_the_marks_away(tmp_path: Path) -> None:
-    """Once another account is enabled, a day is not complete before that one is, too."""
-    await night(tmp_path)
-    async with sandbox(WORLD) as served:
-        everyone = assign(served, tmp_path)
-        await run(replace(everyone, fleet=[*WORLD.account_ids, AccountId(99)]))
-    assert marked_days(tmp_path) == {}
-
-
-async def test_today_is_never_marked(tmp_path: Path) -> None:
-    """A day that was not over when it was read is harvested, but neither complete nor marked."""
-    async with sandbox(WORLD) as served:
-        assignment = assign(served, tmp_path)
-        window = replace(assignment.scope.window, end=TODAY)
-        report = await run(replace(assignment, scope=replace(assignment.scope, window=window)))
-    assert report.exit_code is ExitCode.COMPLETE
-    assert str(TODAY) not in marked_days(tmp_path)
-
-
 async def test_pace_changes_nothing_but_the_pace(tmp_path: Path) -> None:
     """A harvest with a checkpoint after each page lands the same bytes as one without any."""
     await night(tmp_path / "often", pace=Pace(every_s=None, every_bytes=1), page_size=20)
@@ -231,19 +157,6 @@ async def test_pace_changes_nothing_but_the_pace(tmp_path: Path) -> None:
     ]
     assert contents[0] == contents[1]
     await compare(tmp_path / "often")
-
-
-async def test_a_lost_ledger_is_not_begun_anew_in_silence(tmp_path: Path) -> None:
-    """Days without a ledger end the run before any request, with the command that makes a new one."""
-    await night(tmp_path)
-    before = stamps(tmp_path)
-    for path in (tmp_path / ".harvester").glob("ledger.sqlite*"):
-        path.unlink()
-    async with sandbox(WORLD) as served:
-        with pytest.raises(StorageError, match="verify CONFIG --rebuild"):
-            await run(assign(served, tmp_path))
-        assert served.stats.requests == 0
-    assert stamps(tmp_path) == before
 
 
 @pytest.mark.parametrize("again", [False, True])

@@ -210,7 +210,7 @@ def test_what_was_begun_and_what_is_queued(
         found = [day for each in slices if each.account == one for day in each.window]
         wanted = {day for each in (*due, *begun) if each.account == one for day in each.window}
         assert len(found) == len(set(found))
-        assert set(found) == wanted | {day for day in queued.get(one.id, ()) if day not in scope.window}
+        assert set(found) == wanted | {day for day in queued.get(one.id, ()) if day not in scope.window and day < TODAY}
     assert all(len(each.window) <= SLICE_DAYS for each in slices if each not in begun)
 
 
@@ -220,6 +220,13 @@ def test_queued_days_come_last() -> None:
     scope = Scope(window=days_ago(7, 1), today=TODAY)
     slices = list(plan([account(1)], scope, lambda block: within({}, block), Earlier(queued=queued)))
     assert [one.window for one in slices] == [days_ago(7, 1), days_ago(100, 98), days_ago(50, 50)]
+
+
+def test_queued_days_that_cannot_be_read() -> None:
+    """A queued day that is not over, or older than any call, is left alone."""
+    queued = {AccountId(1): {date.min, date.max, TODAY, TODAY + ONE_DAY, date(1999, 12, 31), date(2000, 1, 1)}}
+    slices = list(plan([account(1)], Scope(window=days_ago(1, 1), today=TODAY), lambda _: {}, Earlier(queued=queued)))
+    assert [one.window for one in slices] == [days_ago(1, 1), Window(date(2000, 1, 1), date(2000, 1, 1))]
 
 
 def test_what_was_completed_tonight_is_not_read_again() -> None:

@@ -8,7 +8,7 @@ from decimal import Decimal
 from urllib.parse import urlsplit
 
 from harvester.config.show import did_you_mean, shown
-from harvester.model import ONE_DAY, AccountId
+from harvester.model import EARLIEST, ONE_DAY, AccountId
 
 MAX_INT64 = 2**63 - 1
 
@@ -20,7 +20,6 @@ SIZE_FORMS = 'a size with its unit (KiB, MiB or GiB), such as "8MiB"'
 SIZE_PATTERN = r"(?:[0-9]{1,6})(?:KiB|MiB|GiB)"
 URL_FORMS = '"https://HOST[:PORT]", or http on loopback, without path, query or user name'
 
-_EARLIEST = dt.date(2000, 1, 1)
 _DURATION = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,3})?)(ms|s|m|h|d)")
 _MILLISECONDS = {"d": 86_400_000, "h": 3_600_000, "m": 60_000, "s": 1_000, "ms": 1}
 _SIZE = re.compile(r"([0-9]{1,6})(KiB|MiB|GiB)")
@@ -83,8 +82,8 @@ def parse_day(text: str) -> DayExpr:
         day = dt.date.fromisoformat(text)
     except ValueError:
         raise UnfitError(text, DAY_FORMS, "the calendar has no such day") from None
-    if day < _EARLIEST:
-        raise UnfitError(text, f"a day from {_EARLIEST} on")
+    if day < EARLIEST:
+        raise UnfitError(text, f"a day from {EARLIEST} on")
     return DayExpr(fixed=day)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from harvester.errors import ConfigError, Problem, StorageError
+from harvester.errors import ConfigError, Problem
 from harvester.harvest.assignment import Assignment
 from harvester.inspection import Rebuilt, Tally, Walking, gaps
 from harvester.landing.ledger.database import ledger_of, take_lock
@@ -16,7 +16,7 @@ from harvester.landing.partition import Zone
 from harvester.landing.recovery import finish_publications
 from harvester.landing.upkeep.heal import Healer
 from harvester.landing.upkeep.rebuild import rebuild, why_rebuild
-from harvester.landing.upkeep.survey import has_ledger, survey
+from harvester.landing.upkeep.survey import has_ledger, refuse_an_empty_zone
 from harvester.landing.upkeep.verify import Inspector
 from harvester.landing.writer import Landing
 from harvester.model import BEIJING, AccountId, Window
@@ -67,9 +67,9 @@ def verify(assignment: Assignment, orders: Orders, wall: Callable[[], float] = t
         landing = Landing(zone=zone, ledger=ledger, marks=marks, run_id=run_id, wall=wall)
         finish_publications(landing)
         if orders.heal:
-            _refuse_an_empty_zone(zone, ledger)
+            refuse_an_empty_zone(zone, ledger)
         found = Soundness(keep=None if orders.all_findings else SHOWN, rebuilt=rebuilt)
-        _look(Inspector(zone, ledger, assignment.fleet), Healer(landing) if orders.heal else None, found)
+        _look(Inspector(zone, ledger, assignment.fleet, now.date()), Healer(landing) if orders.heal else None, found)
     return found
 
 
@@ -83,15 +83,6 @@ def _look(inspector: Inspector, healer: Healer | None, found: Soundness) -> None
         if healer and checkpoint:
             healer.forget(checkpoint)
     found.healed = healer.healed if healer else None
-
-
-def _refuse_an_empty_zone(zone: Zone, ledger: Overview) -> None:
-    """All that was ever read would be read again, most likely since a disk is not mounted."""
-    if ledger.expects_files() and not survey(zone)[0]:
-        raise StorageError(
-            f"{zone.root} holds no day at all, and the ledger knows of files there: is the disk mounted, is [output] "
-            "dir right? Nothing was queued. If all of it is lost, move the ledger away: the next run begins anew."
-        )
 
 
 def _rebuilt(assignment: Assignment, zone: Zone, now: datetime) -> Rebuilt:

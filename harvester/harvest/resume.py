@@ -8,7 +8,15 @@ from harvester.harvest.desk import Findings
 from harvester.harvest.walk import Walk
 from harvester.landing.ledger.unfinished import Checkpoint
 from harvester.landing.part import Part
-from harvester.landing.recovery import adopt, clear_remains, finish_publications, forget_outdated, start_anew
+from harvester.landing.recovery import (
+    adopt,
+    clear_remains,
+    finish_publications,
+    forget_outdated,
+    queue_gone_files,
+    start_anew,
+)
+from harvester.landing.upkeep.survey import refuse_an_empty_zone
 from harvester.landing.writer import Landing
 from harvester.model import Slice
 
@@ -30,7 +38,9 @@ def take_up(landing: Landing, assignment: Assignment) -> dict[Slice, Begun]:
     Raises:
         StorageError: The ledger or the landing zone cannot be used.
     """
+    refuse_an_empty_zone(landing.zone, landing.ledger)
     finish_publications(landing)
+    queue_gone_files(landing, assignment.scope.window, assignment.fleet)
     left = forget_outdated(landing, assignment.resume_within, assignment.scope.today)
     found = {one: _begun(landing, one, checkpoint) for one, checkpoint in of_assignment(left, assignment).items()}
     clear_remains(landing)

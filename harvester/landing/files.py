@@ -5,10 +5,10 @@ import errno
 import gzip
 import hashlib
 import os
+import secrets
 import shutil
 import zlib
 from collections.abc import Iterable, Iterator
-from itertools import count
 from pathlib import Path
 from typing import BinaryIO, Final, cast
 
@@ -19,7 +19,6 @@ from harvester.landing.ndjson import compressing
 
 _DIGEST_BYTES: Final = 16
 _READ_BYTES: Final = 2**20
-_numbers = count(1)
 
 
 @contextlib.contextmanager
@@ -94,7 +93,7 @@ def stage(target: Path, blocks: Iterable[bytes], *, scratch: Path) -> tuple[Path
     Returns:
         What was staged, whose name is durable only once `scratch` is synced, and the digest of the file.
     """
-    staged = scratch / f"{os.getpid()}-{next(_numbers)}.tmp"
+    staged = scratch / f"{secrets.token_hex(8)}.tmp"  # never a name of an earlier run's, whatever that left
     try:
         if target.parent.is_dir():
             return staged, _write_durably(staged, blocks, target.suffix)

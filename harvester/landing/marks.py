@@ -4,6 +4,7 @@ A mark is withdrawn before anything of its day changes. It is made as soon as th
 withdrawn in a run, at the run's end, so that it does not flicker while accounts are read again one by one.
 """
 
+import logging
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from pathlib import Path
@@ -18,6 +19,8 @@ from harvester.landing.ledger import Ledger
 from harvester.landing.partition import Zone
 from harvester.landing.steps import Step
 from harvester.model import BEIJING, AccountId, Window
+
+log = logging.getLogger(__name__)
 
 NAME: Final = "_COMPLETE.json"
 
@@ -152,7 +155,12 @@ class Marks:
         return self._complete[day] >= len(self._fleet) > 0
 
     def _make(self, day: date) -> None:
-        known = [days[day].in_file for days in self._ledger.known(Window(day, day), self._fleet).values()]
+        there = self._ledger.known(Window(day, day), self._fleet)
+        known = [days[day].in_file for days in there.values()]
+        gone = sum(1 for account, days in there.items() if days[day].in_file and not self._zone.has(account, day))
+        if gone:
+            log.warning("%s: %d files are gone, so the day is not marked: `harvester verify CONFIG --heal`", day, gone)
+            return
         counts = [calls for calls in known if calls is not None]
         all_known = len(counts) == len(known)
         mark = Mark(

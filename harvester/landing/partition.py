@@ -4,6 +4,7 @@ import os
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from datetime import date
 from pathlib import Path
 
 from harvester.landing.encode import to_quarantine
@@ -74,6 +75,12 @@ class Zone:
         there = (folder / f"calls.ndjson{suffix}" for suffix in SUFFIXES.values())
         with storage(folder, "look into"):
             return next((path for path in there if path.exists()), folder / self._new_name)
+
+    def has(self, account: AccountId, day: date) -> bool:
+        """Whether a day has a file. Raises `StorageError`."""
+        path = self.partition(account, day.isoformat())
+        with storage(path, "look for"):
+            return path.exists()
 
     def keep_damaged(self, path: Path, digest: bytes) -> Path:
         """Keeps a damaged file beside the landing zone's own, before it is replaced; where it is kept.

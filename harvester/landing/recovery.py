@@ -1,8 +1,9 @@
 """What the next run does first about a run that died: finish what it was publishing, and go on where it was."""
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import date, timedelta
+from typing import Final
 
 from harvester.errors import DamagedError
 from harvester.landing import steps
@@ -12,8 +13,12 @@ from harvester.landing.part import Part
 from harvester.landing.publish import as_on_disk, carry_out
 from harvester.landing.steps import Step
 from harvester.landing.writer import Landing
+from harvester.model import AccountId, Window
 
 log = logging.getLogger(__name__)
+
+_DAYS_AT_ONCE: Final = 30
+"""Of all accounts, whose entries are held in memory."""
 
 
 def finish_publications(landing: Landing) -> None:
@@ -41,6 +46,32 @@ def finish_publications(landing: Landing) -> None:
         steps.passed(Step.PUBLICATION_RECOVERED)
     if intended:
         ledger.forget_publications()
+
+
+def queue_gone_files(landing: Landing, window: Window, accounts: Collection[AccountId]) -> int:
+    """Lets this run read again what the ledger says is in files that are not there; how many days of accounts.
+
+    So nothing is taken for complete, marked, or left out as read before, whose file somebody took away.
+
+    Args:
+        landing: Where.
+        window: The days to look at.
+        accounts: Whose.
+
+    Raises:
+        StorageError: The landing zone or the ledger cannot be used.
+    """
+    total = 0
+    for month in window.split(_DAYS_AT_ONCE):
+        for account, days in landing.ledger.known(month, accounts).items():
+            gone = [day for day, one in days.items() if one.in_file and not landing.zone.has(account, day)]
+            if gone:
+                landing.marks.withdraw(gone)
+                landing.ledger.queue(account, gone)
+                total += len(gone)
+    if total:
+        log.warning("%d files are gone that the ledger knows of; their days are read again", total)
+    return total
 
 
 def adopt(landing: Landing, checkpoint: Checkpoint) -> Part | None:

@@ -280,7 +280,7 @@ def _is_touched(change: DayChange, known: Known | None) -> bool:
 
 def _with_gone(change: DayChange, known: Known | None) -> DayChange:
     """Notes that a file is gone which the ledger knows of; what it held and was not read tonight is lost."""
-    if known is None or not known.in_file or known.queued or change.note:
+    if known is None or not known.in_file or change.note:
         return change
     if change.missing or change.new < change.calls:
         return change  # it was there: some of its calls were

@@ -1,12 +1,15 @@
+import os
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 
 import pytest
 
-from harvester.inspection import Healed
+from harvester.inspection import Cure, Healed
 from harvester.landing.ledger import Known
 from harvester.landing.marks import mark_of, read_mark
 from harvester.landing.upkeep.heal import Healer
+from harvester.landing.upkeep.verify import Inspector
 from harvester.model import Window
 from tests.landing.scene import BUSY, FIRST, QUIET, SECOND, THIRD, Break, Scene, scene
 
@@ -106,3 +109,26 @@ def test_a_checkpoint_without_its_part_is_forgotten(zone: Scene) -> None:
     zone.save_checkpoint(10)
     assert heal(zone) == Healed(checkpoints=1)
     assert zone.ledger.checkpoints() == []
+
+
+def test_names_that_no_ledger_holds(zone: Scene) -> None:
+    """Days before any call, ids that are too large and names in no encoding are told of, and nothing is queued."""
+    foreign = zone.zone.root / "dt=0001-01-01" / f"account_id={BUSY}"
+    too_large = zone.zone.folder_of(str(FIRST)) / "account_id=9999999999999999999"
+    for folder in (foreign, too_large):
+        folder.mkdir(parents=True)
+        (folder / "calls.ndjson.zst").write_bytes(zone.path(BUSY, FIRST).read_bytes())
+    odd = Path(os.fsdecode(os.fsencode(zone.zone.folder_of(str(FIRST))) + b"/\xff.txt"))
+    odd.touch()
+    paths = [finding.path for finding in zone.findings()]
+    assert [path.rpartition("/")[2] for path in sorted(paths)] == ["dt=0001-01-01", "\\xff.txt", too_large.name]
+    assert heal(zone) == Healed()
+    assert zone.ledger.queued() == {}
+
+
+def test_days_that_are_not_over(zone: Scene) -> None:
+    """A file of a day to come is told of; it cannot be read again, so it is not queued."""
+    future = date(2030, 1, 1)
+    zone.write(BUSY, future)
+    found = [one for look in Inspector(zone.zone, zone.ledger, zone.fleet, THIRD).looks() for one in look.findings]
+    assert [(one.day, one.cure) for one in found] == [(future, Cure.BY_HAND)]

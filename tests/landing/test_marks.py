@@ -39,6 +39,10 @@ def commit(
 ) -> None:
     """Reads these days of an account, as the writer does but for the files."""
     window = Window(min(days), max(days))
+    for day in days if in_file else ():
+        path = Zone(ledger.path.parents[1], "zstd").partition(whose, day.isoformat())
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
     before = {day: one.complete for day, one in ledger.known(window, [whose]).get(whose, {}).items()}
     changes = tuple(DayChange(day=day, path="p", complete=complete, calls=7, in_file=in_file) for day in days)
     publication = Publication(
@@ -288,9 +292,8 @@ def test_mark_on_the_disk(zone: Zone, ledger: Ledger, monkeypatch: pytest.Monkey
     """A mark is whole and durable before its step is passed."""
     commit(ledger, None, ONE, D[0])
     marks = marks_of(zone, ledger)
-    (zone.root / f"dt={DAYS[0]}").mkdir()
     disk = Disk(monkeypatch)
-    commit(ledger, marks, TWO, D[0])
+    commit(ledger, marks, TWO, D[0], in_file=0)
     made = [step for step in disk.steps if not step.endswith(".tmp")]
     assert made == [f"replace {NAME}", f"fsync dt={DAYS[0]}", "passed day marked"]
     assert msgspec.json.decode(mark_of(zone, D[0]).read_bytes(), type=Mark).day == D[0]

@@ -74,9 +74,9 @@ async def test_a_file_that_is_gone_with_calls_the_api_forgot(tmp_path: Path, led
 
 
 async def test_a_queued_file_that_is_gone(night: Night) -> None:
-    """Of a day that was queued to be healed a person knows already."""
+    """A day that was queued to be healed tells, too, what is lost."""
     await night.drain(batch(SLICE, A, B, C), end(SLICE, 3))
     night.zone.partition(ACCOUNT.id, DAYS[1]).unlink()
     night.ledger.queue(ACCOUNT.id, [D[1]])
     outcome = (await night.drain(batch(SLICE, A, B, C), end(SLICE, 3)))[-1]
-    assert outcome.notes == ()
+    assert [note.rpartition("was gone")[2] for note in outcome.notes] == [", and 1 calls with it; 1 were read tonight"]

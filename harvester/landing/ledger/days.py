@@ -89,6 +89,11 @@ class Ledger(Unfinished):
                     counts[day] = counts.get(day, 0) + 1
         return {date.fromordinal(day): count for day, count in counts.items()}
 
+    def expects_files(self) -> bool:
+        """Whether any file should be in the landing zone. Raises `StorageError`."""
+        with self._reading() as db:
+            return db.execute("SELECT 1 FROM days WHERE in_file > 0 LIMIT 1").fetchone() is not None
+
     def queued(self) -> dict[AccountId, set[date]]:
         """The days that the next run reads whatever its window, by account. Raises `StorageError`."""
         found: dict[AccountId, set[date]] = {}

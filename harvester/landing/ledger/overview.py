@@ -33,11 +33,6 @@ class Overview(Ledger):
         with self._reading() as db:
             return db.execute("SELECT 1 FROM days LIMIT 1").fetchone() is None
 
-    def expects_files(self) -> bool:
-        """Whether any file should be in the landing zone. Raises `StorageError`."""
-        with self._reading() as db:
-            return db.execute("SELECT 1 FROM days WHERE in_file > 0 LIMIT 1").fetchone() is not None
-
     def days(self) -> list[date]:
         """Every day of which anything is known, in order. Raises `StorageError`."""
         with self._reading() as db:

@@ -12,14 +12,16 @@ from harvester.errors import DamagedError, StorageError
 from harvester.inspection import Cure, Finding, Kind
 from harvester.landing.files import digest_of, storage
 from harvester.landing.landed import checked_calls
+from harvester.landing.ledger import Ledger
 from harvester.landing.ledger.database import ledger_of
 from harvester.landing.marks import NAME as MARK
 from harvester.landing.ndjson import SUFFIXES
 from harvester.landing.partition import Zone
-from harvester.model import AccountId
+from harvester.model import EARLIEST, AccountId
 
 _FILES: Final = tuple(f"calls.ndjson{suffix}" for suffix in SUFFIXES.values())
 """What a partition's file may be called, in the order in which `Zone.partition` looks for them."""
+_MAX_INT64: Final = 2**63 - 1
 _ACCOUNT: Final = re.compile(r"account_id=([1-9][0-9]{0,18})")
 
 
@@ -87,6 +89,16 @@ def has_ledger(zone: Zone, state_dir: Path) -> bool:
     return False
 
 
+def refuse_an_empty_zone(zone: Zone, ledger: Ledger) -> None:
+    """Raises `StorageError` when no day is there and files should be: most likely a disk is not mounted."""
+    if ledger.expects_files() and not survey(zone)[0]:
+        raise StorageError(
+            f"{zone.root} holds no day at all, and the ledger {ledger.path} knows of files there: is the disk mounted, "
+            "is [output] dir right? Nothing was changed. If all of it is lost, or a new landing zone is wanted, move "
+            "the ledger away: the next run begins anew."
+        )
+
+
 def survey_day(zone: Zone, day: date) -> Folder:
     """What is in a day's folder, if there is one. Raises `StorageError`."""
     partitions: dict[AccountId, Sequence[Path]] = {}
@@ -142,13 +154,14 @@ def _day_of(name: str) -> date | None:
         day = date.fromisoformat(text)
     except ValueError:
         return None
-    return day if text == day.isoformat() else None
+    return day if text == day.isoformat() and day >= EARLIEST else None
 
 
 def _account_of(name: str) -> AccountId | None:
     found = _ACCOUNT.fullmatch(name)
-    return AccountId(int(found[1])) if found else None
+    return AccountId(int(found[1])) if found and int(found[1]) <= _MAX_INT64 else None
 
 
 def _foreign(zone: Zone, path: Path, why: str) -> Finding:
-    return Finding(kind=Kind.FOREIGN, path=str(path.relative_to(zone.root)), why=why, cure=Cure.BY_HAND)
+    name = os.fsencode(path.relative_to(zone.root)).decode("utf-8", "backslashreplace")  # anybody's, in any encoding
+    return Finding(kind=Kind.FOREIGN, path=name, why=why, cure=Cure.BY_HAND)

@@ -48,12 +48,14 @@ class Inspector:
         zone: The landing zone, held.
         ledger: What says how it should be.
         fleet: Every enabled account.
+        today: The Beijing day: it and later ones cannot be read again, for they are not over.
     """
 
-    def __init__(self, zone: Zone, ledger: Overview, fleet: Collection[AccountId]) -> None:
+    def __init__(self, zone: Zone, ledger: Overview, fleet: Collection[AccountId], today: date = date.max) -> None:
         self._zone = zone
         self._ledger = ledger
         self._fleet = frozenset(fleet)
+        self._today = today
 
     def looks(self) -> Iterator[Look]:
         """Each day that the ledger knows or that has a folder, in order; of one day only, things are held in memory.
@@ -94,6 +96,8 @@ class Inspector:
         """Only a run whose config has the account can read its day again."""
         if finding.cure is Cure.READ_AGAIN and finding.account not in self._fleet:
             return replace(finding, cure=Cure.OTHER_CONFIG)
+        if finding.cure is Cure.READ_AGAIN and finding.day and finding.day >= self._today:
+            return replace(finding, cure=Cure.BY_HAND)
         return finding
 
     def _look_at_mark(self, day: date, known: Mapping[AccountId, Known]) -> Finding | None:
