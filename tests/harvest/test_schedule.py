@@ -235,10 +235,10 @@ async def test_slices_are_saved_at_their_pace(pace: Pace, saved: int) -> None:
     assert len(states(writer)) == saved
 
 
-async def test_a_full_queue_loses_nothing_when_stopped() -> None:
-    """A slice that is stopped while it waits for room in the queue still hands over what its state speaks of."""
+async def stopped_while_the_queue_is_full(api: Asks) -> Writer:
+    """What three slices have sent that were stopped while they waited for room in the queue."""
     queue = Queue(max_messages=1)
-    writer, schedule = Writer(queue), Schedule(LongApi(), queue, lambda _: None, Terms(page_size=10, workers=3))
+    writer, schedule = Writer(queue), Schedule(api, queue, lambda _: None, Terms(page_size=10, workers=3))
 
     async def drain_late() -> None:
         await anyio.sleep(5)
@@ -247,6 +247,12 @@ async def test_a_full_queue_loses_nothing_when_stopped() -> None:
         await writer.drain()
 
     await schedule.run({APP: slices(3)}, drain_late)
+    return writer
+
+
+async def test_a_full_queue_loses_nothing_when_stopped() -> None:
+    """A slice that is stopped while it waits for room in the queue still hands over what its state speaks of."""
+    writer = await stopped_while_the_queue_is_full(LongApi())
     for one in writer.ends:
         own = [message for message in writer.messages if message.slice == one]
         handed = [call.id for message in own if isinstance(message, Batch) for call in message.calls]
@@ -260,16 +266,7 @@ async def test_a_full_queue_loses_nothing_when_stopped() -> None:
 
 async def test_the_last_answer_is_not_lost_when_stopped() -> None:
     """A slice that has its last answer and only waits to hand it over is complete, stopped or not."""
-    queue = Queue(max_messages=1)
-    writer, schedule = Writer(queue), Schedule(Api(), queue, lambda _: None, Terms(page_size=10, workers=3))
-
-    async def drain_late() -> None:
-        await anyio.sleep(5)
-        schedule.stop()
-        await anyio.sleep(1)
-        await writer.drain()
-
-    await schedule.run({APP: slices(3)}, drain_late)
+    writer = await stopped_while_the_queue_is_full(Api())
     assert set(writer.ends.values()) == {(Status.COMPLETE, None)}
 
 
