@@ -114,7 +114,7 @@ class Measure(Leaf):
 
     @staticmethod
     @abstractmethod
-    def parse(text: str) -> float:
+    def parse(text: str, /) -> float:
         """The number in the base unit; raises `ValueError`."""
 
     @property
@@ -138,6 +138,15 @@ class Measure(Leaf):
             raise UnfitError(raw, self.expected)
         return number
 
+    @staticmethod
+    @abstractmethod
+    def format(number: Any, /) -> str:
+        """The number in its largest whole unit."""
+
+    def text(self, value: float | None) -> str:
+        """The number in its largest whole unit, or `"none"`."""
+        return quoted("none" if value is None else self.format(value))
+
     def schema(self) -> dict[str, Any]:
         """A string with the notation's pattern, or `"none"`; the bounds are in the description only."""
         text = {"type": "string", "pattern": f"^{self.pattern}$"}
@@ -151,10 +160,7 @@ class Duration(Measure):
     forms = DURATION_FORMS
     pattern = DURATION_PATTERN
     parse = staticmethod(parse_duration)
-
-    def text(self, value: float | None) -> str:
-        """The duration in its largest whole unit."""
-        return quoted("none" if value is None else format_duration(value))
+    format = staticmethod(format_duration)
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,10 +170,7 @@ class Size(Measure):
     forms = SIZE_FORMS
     pattern = SIZE_PATTERN
     parse = staticmethod(parse_size)
-
-    def text(self, value: int | None) -> str:
-        """The size in its largest whole unit."""
-        return quoted("none" if value is None else format_size(value))
+    format = staticmethod(format_size)
 
 
 class Day(Leaf):
