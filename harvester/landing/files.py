@@ -39,9 +39,14 @@ def storage(path: Path, doing: str) -> Iterator[None]:
         raise DamagedError(f"{path} is damaged ({error})") from error
     except OSError as error:
         what = error.strerror or type(error).__name__
-        raise StorageError(
-            f"cannot {doing} {error.filename2 or error.filename or path}: {what}. {_advice(error)}"
-        ) from error
+        raise StorageError(f"cannot {doing} {_named(error) or path}: {what}. {_advice(error)}") from error
+
+
+def _named(error: OSError) -> str | bytes | None:
+    """What an error is about: of the two names of a rename the target, unless it is the source that is gone."""
+    if error.filename2 is None or (error.errno == errno.ENOENT and not os.path.lexists(error.filename)):
+        return cast("str | bytes | None", error.filename)
+    return cast("str | bytes", error.filename2)
 
 
 def _advice(error: OSError) -> str:

@@ -187,3 +187,10 @@ def test_file_in_the_way(tmp_path: Path, scratch: Path) -> None:
     with pytest.raises(StorageError, match="dt=1"), storage(target, "publish"):
         replace_whole(target, OLD, scratch=scratch)
     assert not files_under(scratch)
+
+
+def test_a_rename_whose_source_is_gone_names_the_source(tmp_path: Path) -> None:
+    """The folder of unfinished files was taken away: that is what to bring back, not the target."""
+    staged, target = tmp_path / "unfinished" / "staged", tmp_path / "calls"
+    with pytest.raises(StorageError, match=f"publish {staged}: No such file"), storage(target, "publish"):
+        staged.replace(target)
