@@ -42,11 +42,12 @@ def storage(path: Path, doing: str) -> Iterator[None]:
         raise StorageError(f"cannot {doing} {_named(error) or path}: {what}. {_advice(error)}") from error
 
 
-def _named(error: OSError) -> str | bytes | None:
+def _named(error: OSError) -> str | None:
     """What an error is about: of the two names of a rename the target, unless it is the source that is gone."""
-    if error.filename2 is None or (error.errno == errno.ENOENT and not os.path.lexists(error.filename)):
-        return cast("str | bytes | None", error.filename)
-    return cast("str | bytes", error.filename2)
+    source, target = error.filename, error.filename2
+    if source is None or (target and (error.errno != errno.ENOENT or os.path.lexists(source))):
+        return target and str(target)
+    return str(source)
 
 
 def _advice(error: OSError) -> str:
