@@ -14,7 +14,7 @@
         │   └── RefusedFault                …since the API refuses this request, today and tomorrow
         ├── AccountFault                    …and the account cannot be read by this token
         ├── TokenFault                      …and the token is dead
-        └── QuotaSpent                      …the app's quota or the run's budget is used up: resumable
+        └── QuotaSpent                      …a quota or the run's budget is used up, or the API is down: resumable
 
 Messages are for a tired person: what happened, where, what to do now. None ever holds a URL, a token, a secret or
 a phone number.
@@ -92,7 +92,15 @@ class LockedError(HarvesterError):
 
 
 class AttemptError(HarvesterError):
-    """One attempt brought no whole answer: no connection, a timeout, a cut-off body."""
+    """One attempt brought no whole answer: no connection, a timeout, a cut-off body.
+
+    Attributes:
+        unreachable: Whether no connection came about at all, so that nothing was sent.
+    """
+
+    def __init__(self, text: str, *, unreachable: bool = False) -> None:
+        super().__init__(text)
+        self.unreachable = unreachable
 
 
 class CallError(HarvesterError):
@@ -118,6 +126,6 @@ class TokenFault(CallError):
 
 
 class QuotaSpent(CallError):
-    """A quota of the day or a budget of the run is used up; the slice is resumable."""
+    """A quota of the day or a budget of the run is used up, or the API is down: the slice is resumable."""
 
     exit_code = ExitCode.BUDGET

@@ -4,26 +4,32 @@ import logging
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import assert_never
+from typing import Final, assert_never
 
-import anyio
-
+from harvester.api.clock import TOLERATED_S, Clock
 from harvester.api.codes import Fault, Verdict, judge
-from harvester.api.protocol import read_page, request_calls
-from harvester.api.quota import NEXT_PAUSE_S, Quota
+from harvester.api.protocol import http_date, read_figure, read_page, request_calls
+from harvester.api.quota import Limit, Permit, Quota
 from harvester.api.tokens import Tokens
+from harvester.api.traffic.circuit import Failed
 from harvester.api.transport import Transport
 from harvester.errors import AccountFault, AttemptError, QuotaSpent, RefusedFault, SliceFault, TokenFault
 from harvester.model import Account, AppName, Page, Query, Refusal
 
 log = logging.getLogger(__name__)
 
-_BASE_BACKOFF_S = 1.0
-_WORTH_TELLING = 3
+_BASE_BACKOFF_S: Final = 1.0
+_WORTH_TELLING: Final = 3
 """Attempts that failed before a person is told: the first few are daily bread."""
-_MAX_WAITS = 12
+_MAX_WAITS: Final = 12
 """A call is held back by its app's limits at most this often: an hour of five-minute pauses."""
-_TOKEN_IS_DEAD = frozenset({Verdict.STOP_TOKEN, Verdict.RENEW_TOKEN, Verdict.REREAD_TOKEN})
+_TOKEN_IS_DEAD: Final = frozenset({Verdict.STOP_TOKEN, Verdict.RENEW_TOKEN, Verdict.REREAD_TOKEN})
+_LIMITS: Final = {
+    Verdict.WAIT_A_SECOND: Limit.SECOND,
+    Verdict.PAUSE_APP: Limit.MINUTE,
+    Verdict.SLOW_APP: Limit.OTHER,
+}
+"""What the whole app waits for; its next permit sees to it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +69,15 @@ class Surroundings:
     nonce: Callable[[], str] = lambda: secrets.token_hex(16)
 
 
+@dataclass(slots=True)
+class _Effort:
+    """What one logical call has taken so far."""
+
+    attempt: int = 1
+    waits: int = 0
+    healed: frozenset[Verdict] = frozenset()
+
+
 class Client:
     """Asks for pages until there is an answer or nothing more can be done.
 
@@ -87,8 +102,13 @@ class Client:
         self._tokens = tokens
         self._retry = retry
         self._around = surroundings
-        self._skew_s = 0.0
+        self._clock = Clock()
         self.attempts_failed = 0
+
+    @property
+    def skew_s(self) -> float:
+        """How far the API's clock is ahead of this machine's, in seconds, if that was corrected; else 0."""
+        return self._clock.skew_s
 
     async def fetch(self, account: Account, query: Query) -> Page | Refusal:
         """The page, or that the API does not serve such a page.
@@ -97,13 +117,13 @@ class Client:
             SliceFault: Nothing helped, or nothing can.
             AccountFault: The token may not or cannot read this account.
             TokenFault: The token is dead.
-            QuotaSpent: The app's day or the run's budget is over.
+            QuotaSpent: The app's day or the run's budget is over, or the API is down for too long.
 
         Cancellation: at any await; a permit taken is used up, nothing else is.
         """
-        attempt, waits = 1, 0
+        effort = _Effort()
         while True:
-            permit_at, answer = await self._attempt(account, query)
+            answer = await self._attempt(account, query)
             if isinstance(answer, Page):
                 return answer
             verdict = judge(answer)
@@ -111,56 +131,57 @@ class Client:
             if refusal:
                 return refusal
             self.attempts_failed += 1
-            if self._held_back(account, verdict, answer, permit_at):
-                waits += 1
-                if waits >= _MAX_WAITS:
-                    raise SliceFault(f"held back {waits} times: {answer}")
-                continue
             self._give_up(account, verdict, answer)
-            if attempt >= self._retry.attempts:
-                raise SliceFault(f"{attempt} attempts failed, the last one: {answer}")
-            who = f"account {account.id} {query.window}"
-            await self._back_off(who, attempt, verdict, answer)
-            attempt += 1
+            await self._before_the_next(account, query, answer, effort)
 
-    async def _attempt(self, account: Account, query: Query) -> tuple[float, Page | Fault]:
-        """One attempt with a nonce and a timestamp of its own, and when its permit was given."""
+    async def _attempt(self, account: Account, query: Query) -> Page | Fault:
+        """One attempt with a permit, a nonce and a timestamp of its own."""
+        quota = self._quotas[account.app]
         async with self._tokens.trial(account.token):
             self._tokens.access(account.token)  # a dead token does not wait for a permit
-            async with self._quotas[account.app].permit() as permit_at:
-                answer = await self._send(account, query)
-            if isinstance(answer, Fault) and judge(answer) in _TOKEN_IS_DEAD:
-                self._tokens.kill(account.token, f"{answer}; put a working access_token into the config")
-            return permit_at, answer
+            async with quota.permit() as permit:
+                return await self._send(account, query, quota, permit)
 
-    async def _send(self, account: Account, query: Query) -> Page | Fault:
+    async def _send(self, account: Account, query: Query, quota: Quota, permit: Permit) -> Page | Fault:
         token = self._tokens.access(account.token)
         request = request_calls(
             query,
             access_token=token,
             nonce=self._around.nonce(),
-            timestamp=int(self._around.wall() + self._skew_s),
+            timestamp=self._clock.timestamp(self._around.wall()),
         )
         try:
-            answer = read_page(await self._transport.send(request))
+            response = await self._transport.send(request)
         except AttemptError as error:
-            return Fault(text=str(error))
-        return answer.without(token) if isinstance(answer, Fault) else answer
+            fault = Fault(text=str(error), unreachable=error.unreachable)
+            quota.failed(permit, _failed(account, permit, fault))
+            return fault
+        answer, figure = read_page(response), read_figure(response)
+        self._set_clock(http_date(response), answer)
+        if isinstance(answer, Page):
+            quota.answered(permit, figure)
+            return answer
+        answer = answer.without(token)
+        verdict = judge(answer)
+        if verdict in _LIMITS:
+            quota.refused(permit, _LIMITS[verdict], str(answer), answer.retry_after_s)
+        elif verdict is Verdict.RETRY:
+            quota.failed(permit, _failed(account, permit, answer))
+        else:
+            quota.answered(permit, figure)
+        if verdict in _TOKEN_IS_DEAD:
+            self._tokens.kill(account.token, f"{answer}; put a working access_token into the config")
+        return answer
 
-    def _held_back(self, account: Account, verdict: Verdict, fault: Fault, permit_at: float) -> bool:
-        """Whether the whole app has to wait; its next permit will see to it."""
-        quota = self._quotas[account.app]
-        match verdict:
-            case Verdict.WAIT_A_SECOND:
-                quota.pause(1.0, str(fault))
-            case Verdict.PAUSE_APP:
-                quota.minute_limit_hit(permit_at, str(fault))
-            case Verdict.SLOW_APP:
-                wait_s = fault.retry_after_s or self._retry.max_backoff_s / 2
-                quota.pause(min(wait_s, NEXT_PAUSE_S), str(fault))
-            case _:
-                return False
-        return True
+    def _set_clock(self, date: float | None, answer: Page | Fault) -> None:
+        if isinstance(answer, Fault) and answer.code is None:
+            return  # a gateway's, which may go by another clock
+        refused = isinstance(answer, Fault) and judge(answer) is Verdict.FIX_CLOCK
+        skew = self._clock.measure(date, self._around.wall(), refused=refused)
+        if skew is not None:
+            level = logging.WARNING if abs(skew) >= TOLERATED_S else logging.INFO
+            off = "behind" if skew > 0 else "ahead of"
+            log.log(level, "this machine's clock is %.0f s %s the API's; corrected for this run", abs(skew), off)
 
     def _give_up(self, account: Account, verdict: Verdict, fault: Fault) -> None:
         """Raises when no repetition of this call can help."""
@@ -181,21 +202,39 @@ class Client:
             case _:
                 assert_never(verdict)
 
-    async def _back_off(self, who: str, attempt: int, verdict: Verdict, fault: Fault) -> None:
-        if verdict is Verdict.FIX_CLOCK and fault.date is not None:
-            self._skew_s = fault.date - self._around.wall()
-            off = "behind" if self._skew_s > 0 else "ahead of"
-            log.warning("this machine's clock is %.0f s %s the API's; corrected for this run", abs(self._skew_s), off)
+    async def _before_the_next(self, account: Account, query: Query, fault: Fault, effort: _Effort) -> None:
+        """What is done before a call is tried again: nothing where that is cured, or where its permit will wait.
+
+        Raises:
+            SliceFault: It was tried, or held back, often enough.
+            QuotaSpent: The run's time would be over by then.
+        """
+        verdict, traffic = judge(fault), self._quotas[account.app].traffic
+        if verdict in _LIMITS:
+            effort.waits += 1
+            if effort.waits >= _MAX_WAITS:
+                raise SliceFault(f"held back {effort.waits} times: {fault}")
             return
-        if verdict is Verdict.RETRY_NOW:
+        can_heal = verdict is Verdict.RETRY_NOW or (verdict is Verdict.FIX_CLOCK and fault.date is not None)
+        if can_heal and verdict not in effort.healed:
+            effort.healed |= {verdict}
             return
-        wait_s = self._retry.backoff_s(attempt, self._around.chance())
+        if traffic.is_down:
+            return  # the permit waits until it is up again, which is no fault of this call
+        if effort.attempt >= self._retry.attempts:
+            raise SliceFault(f"{effort.attempt} attempts failed, the last one: {fault}")
+        wait_s = self._retry.backoff_s(effort.attempt, self._around.chance())
         if fault.retry_after_s is not None:
             wait_s = max(wait_s, min(fault.retry_after_s, self._retry.max_backoff_s))
-        level = logging.INFO if attempt >= _WORTH_TELLING else logging.DEBUG
-        text = "%s: attempt %d of %d failed, again in %.1f s: %s"
-        log.log(level, text, who, attempt, self._retry.attempts, wait_s, fault)
-        await anyio.sleep(wait_s)
+        level = logging.INFO if effort.attempt >= _WORTH_TELLING else logging.DEBUG
+        who, attempts = f"account {account.id} {query.window}", self._retry.attempts
+        log.log(level, "%s: attempt %d of %d failed, again in %.1f s: %s", who, effort.attempt, attempts, wait_s, fault)
+        await traffic.retry_turn(wait_s)
+        effort.attempt += 1
+
+
+def _failed(account: Account, permit: Permit, fault: Fault) -> Failed:
+    return Failed(account_id=account.id, permit_at=permit.at, unreachable=fault.unreachable, text=str(fault))
 
 
 def _refusal(verdict: Verdict, fault: Fault, query: Query) -> Refusal | None:

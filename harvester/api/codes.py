@@ -48,6 +48,7 @@ class Fault:
         trace_id: What Tencent's support asks for.
         retry_after_s: The server's own wish, in seconds.
         date: The server's clock, Unix seconds, from the `Date` header.
+        unreachable: Whether no connection came about, so that nothing was sent.
     """
 
     text: str
@@ -57,6 +58,7 @@ class Fault:
     trace_id: str | None = None
     retry_after_s: float | None = None
     date: float | None = None
+    unreachable: bool = False
 
     def without(self, secret: str) -> Self:
         """The fault, with a secret that the server echoed struck out."""

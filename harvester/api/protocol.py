@@ -10,12 +10,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import quote
 
 import msgspec
 
 from harvester.api.codes import Fault
+from harvester.api.quota.figures import Figure
 from harvester.model import Call, Page, Query, Stray
 from harvester.record import read_record
 
@@ -97,7 +99,7 @@ class _NotUnderstoodError(ValueError):
 
 def read_page(response: Response) -> Page | Fault:
     """Reads an answer. Business errors come with HTTP 200, and a 5xx may be a gateway's HTML."""
-    date = _http_date(response.headers.get("date"))
+    date = http_date(response)
     retry_after_s = _seconds(response.headers.get("retry-after"))
     trace_id = _label(response.headers.get("x-tsa-trace-id"))
     try:
@@ -211,10 +213,27 @@ def _seconds(header: str | None) -> float | None:
     return float(header) if header and re.fullmatch(r"[0-9]{1,6}", header.strip()) else None
 
 
-def _http_date(header: str | None) -> float | None:
+def read_figure(response: Response) -> Figure | None:
+    """`X-RateLimit-Remaining`: percents left of the app's day, then of its minute (documented); `None` if unusable."""
+    header = response.headers.get("x-ratelimit-remaining")
+    return None if header is None else _figure(header)
+
+
+@lru_cache(maxsize=1024)
+def _figure(header: str) -> Figure | None:
+    found = re.fullmatch(r"\s*([0-9]{1,3})\s*%?\s*,\s*([0-9]{1,3})\s*%?\s*", header)
+    return Figure(min(100, int(found[1])), min(100, int(found[2]))) if found else None
+
+
+def http_date(response: Response) -> float | None:
+    """The server's clock, Unix seconds; `None` when it does not say."""
+    header = response.headers.get("date")
+    return _date(header) if header else None
+
+
+@lru_cache(maxsize=16)
+def _date(header: str) -> float | None:
     """Unix seconds. HTTP dates are GMT, also those that do not say so; the machine's own zone never matters."""
-    if not header:
-        return None
     try:
         date = parsedate_to_datetime(header)
         return date.replace(tzinfo=date.tzinfo or UTC).timestamp()

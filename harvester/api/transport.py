@@ -1,8 +1,9 @@
 """The one seam to the outside: a request out, a response in. Everything above runs without a network."""
 
-import asyncio
 import os
-from types import TracebackType
+from enum import Enum
+from math import inf
+from types import SimpleNamespace, TracebackType
 from typing import Final, Protocol, Self
 
 import aiohttp
@@ -14,6 +15,8 @@ from harvester.errors import AttemptError
 
 MAX_BODY_BYTES: Final = 8 * 2**20
 """A body larger than this, decompressed, is not a page: 1,000 calls are about half a megabyte."""
+CONNECT_S: Final = 10.0
+"""Longer than this no connection is waited for: a host that is there takes far less than a second."""
 _READ_BUFFER_BYTES: Final = 2**20
 _KEPT_HEADERS: Final = ("date", "retry-after", "x-tsa-trace-id", "x-ratelimit-remaining")
 _HEADERS: Final = {
@@ -35,16 +38,64 @@ class Transport(Protocol):
         ...
 
 
-async def _translate(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
-    """Translates what goes wrong before the headers, inside of aiohttp's own retry.
+class _Phase(Enum):
+    CONNECTING = "no connection within {connect_s:g} s"
+    WAITING = "no answer within {timeout_s:g} s"
+    READING = "the answer did not end within {timeout_s:g} s"
 
-    aiohttp sends an idempotent request a second time by itself when a kept-alive connection turns out dead: same
-    nonce, no permit. It does so on its own exceptions only; ours pass it by.
+
+class _Attempt:
+    """How far one attempt has come, and what is said when it ends there.
+
+    Args:
+        timeout_s: Its bound.
     """
-    try:
-        return await handler(request)
-    except (aiohttp.ClientError, OSError) as error:
-        raise _attempt_error(error) from None
+
+    def __init__(self, timeout_s: float) -> None:
+        self._timeout_s = timeout_s
+        self.phase = _Phase.CONNECTING
+
+    async def hand_on(
+        self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+    ) -> aiohttp.ClientResponse:
+        """Translates what goes wrong before the headers, inside of aiohttp's own retry.
+
+        aiohttp sends an idempotent request a second time by itself when a kept-alive connection turns out dead: same
+        nonce, no permit. It does so on its own exceptions only; ours pass it by.
+        """
+        try:
+            response = await handler(request)
+        except (aiohttp.ClientError, OSError) as error:
+            failure = self.failed(error)
+        else:
+            self.phase = _Phase.READING
+            return response
+        raise failure  # not where it is caught: aiohttp's own would come along as its context, with the URL
+
+    def failed(self, error: Exception) -> AttemptError:
+        """What went wrong, in words that hold no URL."""
+        text = _reason(error)
+        if isinstance(error, TimeoutError) and error.errno is None:  # ours; the system's own has a number
+            text = self.phase.value.format(connect_s=min(CONNECT_S, self._timeout_s), timeout_s=self._timeout_s)
+        return AttemptError(text, unreachable=self.phase is _Phase.CONNECTING)
+
+
+def _tracing() -> aiohttp.TraceConfig:
+    """Tells each attempt when its connection is there, be it new or kept."""
+
+    async def connected(_session: object, context: SimpleNamespace, _params: object) -> None:
+        context.trace_request_ctx.phase = _Phase.WAITING
+
+    tracing = aiohttp.TraceConfig()
+    tracing.on_connection_create_end.append(connected)
+    tracing.on_connection_reuseconn.append(connected)
+    return tracing
+
+
+def _timeout(timeout_s: float) -> aiohttp.ClientTimeout:
+    """To the split second. Connecting is all from the name to the TLS handshake: the pool has a place for everybody."""
+    connect_s = CONNECT_S if timeout_s > CONNECT_S else None  # two that fire at once would cancel the task twice
+    return aiohttp.ClientTimeout(total=timeout_s, connect=connect_s, ceil_threshold=inf)
 
 
 class AiohttpTransport:
@@ -52,12 +103,12 @@ class AiohttpTransport:
 
     Args:
         base_url: Scheme, host and port.
-        timeout_s: For one attempt, from connecting to the last byte.
+        timeout_s: For one attempt, from connecting to the last byte; connecting has `CONNECT_S` of it at most.
     """
 
     def __init__(self, base_url: str, *, timeout_s: float) -> None:
         self._base_url = base_url.rstrip("/")
-        self._timeout = aiohttp.ClientTimeout(total=timeout_s)
+        self._timeout_s = timeout_s
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
@@ -65,9 +116,9 @@ class AiohttpTransport:
             connector=aiohttp.TCPConnector(limit=0),  # the quota's places in flight are the limit
             cookie_jar=aiohttp.DummyCookieJar(),
             headers=_HEADERS,
-            middlewares=(_translate,),
             read_bufsize=_READ_BUFFER_BYTES,
-            timeout=self._timeout,
+            timeout=_timeout(self._timeout_s),
+            trace_configs=[_tracing()],
         )
         return self
 
@@ -84,15 +135,18 @@ class AiohttpTransport:
         """
         if self._session is None:
             raise RuntimeError("AiohttpTransport is used inside of `async with`")
+        attempt = _Attempt(self._timeout_s)
         try:
             url = URL(f"{self._base_url}{request.path}?{request.query}", encoded=True)
-            async with self._session.get(url, allow_redirects=False) as response:
+            async with self._session.get(
+                url, allow_redirects=False, middlewares=(attempt.hand_on,), trace_request_ctx=attempt
+            ) as response:
                 body = await _read(response)
                 headers = {name: response.headers[name] for name in _KEPT_HEADERS if name in response.headers}
                 return Response(response.status, headers, body)
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            # `from None`: several of aiohttp's exceptions print the URL, and the token in it
-            raise _attempt_error(error) from None
+            failure = attempt.failed(error)
+        raise failure  # not where it is caught: several of aiohttp's exceptions print the URL, and the token in it
 
 
 async def _read(response: aiohttp.ClientResponse) -> bytes:
@@ -107,13 +161,9 @@ async def _read(response: aiohttp.ClientResponse) -> bytes:
     return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
-def _attempt_error(error: Exception) -> AttemptError:
-    """Says what went wrong in words that hold no URL: only the kind and the system's own text for an errno."""
+def _reason(error: Exception) -> str:
+    """What went wrong, in words that hold no URL: only the kind, and the system's own text for an errno."""
     match error:
-        case aiohttp.ConnectionTimeoutError():
-            text = "no connection within the timeout"
-        case asyncio.TimeoutError():
-            text = "no whole answer within the timeout"
         case aiohttp.ClientConnectorCertificateError() | aiohttp.ClientConnectorSSLError():
             text = f"no trusted TLS connection ({type(error.os_error).__name__})"
         case aiohttp.ClientConnectorDNSError():
@@ -132,4 +182,4 @@ def _attempt_error(error: Exception) -> AttemptError:
             text = f"the connection broke ({error.strerror or type(error).__name__})"
         case _:
             text = f"the attempt failed ({type(error).__name__})"
-    return AttemptError(text)
+    return text

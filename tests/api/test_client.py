@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from harvester.api.client import Client, Retry, Surroundings
 from harvester.api.codes import TABLE, Verdict
 from harvester.api.protocol import Request, Response
-from harvester.api.quota import Budget, Limits, Quota
+from harvester.api.quota import Limit, Limits, Permit, Quota
 from harvester.api.tokens import Tokens
+from harvester.api.traffic import Traffic
 from harvester.api.transport import AiohttpTransport, Transport
 from harvester.errors import AccountFault, AttemptError, CallError, QuotaSpent, RefusedFault, SliceFault, TokenFault
 from harvester.model import Account, AccountId, AppName, Page, Query, Refusal, TokenName
@@ -62,7 +63,12 @@ class Bench:
     transport: Transport
     quota: Quota
     tokens: Tokens
-    places: asyncio.Semaphore
+    traffic: Traffic
+
+    @property
+    def taken(self) -> int:
+        """Places in flight that are taken."""
+        return self.traffic._places._taken
 
     async def fetch(self, account: Account = ACCOUNT, query: Query = QUERY) -> Page | Refusal:
         """One logical call."""
@@ -78,15 +84,15 @@ def bench(
     clock_off_s: float = 0.0,
 ) -> Bench:
     """A client whose wall clock goes with the loop."""
-    places = asyncio.Semaphore(8)
-    quota = Quota(APP, limits or Limits(), budget=Budget(), in_flight=places)
+    traffic = Traffic(8, lambda: NOW_S + anyio.current_time(), patience_s=1800.0)
+    quota = Quota(APP, limits or Limits(), traffic)
     tokens = Tokens({TOKEN_NAME: TOKEN, OTHER_TOKEN: "other"})
     around = Surroundings(
         wall=lambda: NOW_S + clock_off_s + anyio.current_time(),
         chance=chance.random if isinstance(chance, Random) else lambda: chance,
     )
     client = Client(transport, {APP: quota}, tokens, retry or Retry(), around)
-    return Bench(client, transport, quota, tokens, places)
+    return Bench(client, transport, quota, tokens, traffic)
 
 
 def scripted(*script: Answer, latency_s: float = 0.0) -> ScriptedTransport:
@@ -161,8 +167,8 @@ class TestVerdicts:
             (refused(12101), [0, 0.5]),
             (refused(11016), [0, 1]),
             (refused(11017), [0, 60]),
-            (refused(11019), [0, 30]),
-            (Response(429, {}, b""), [0, 30]),
+            (refused(11019), [0, 15]),
+            (Response(429, {}, b""), [0, 15]),
             (refused(11019, retry_after="5"), [0, 5]),
             (refused(11019, retry_after="200"), [0, 200]),
             (refused(11019, retry_after="999999"), [0, 300]),
@@ -239,7 +245,7 @@ class TestVerdicts:
         else:
             assert isinstance(answer, Refusal)
         assert anyio.current_time() < 3 * 3600
-        assert one.places._value == 8
+        assert one.taken == 0
 
     @pytest.mark.parametrize("attempts", [1, 2, 6])
     async def test_attempts_are_counted(self, attempts: int) -> None:
@@ -254,20 +260,20 @@ class TestVerdicts:
         transport = scripted(refused(11017), refused(11017), refused(11016), refused(11019), PAGE)
         page = await bench(transport, retry=Retry(attempts=1)).fetch()
         assert isinstance(page, Page)
-        assert transport.sent_at == pytest.approx([0, 60, 360, 361, 391])
+        assert transport.sent_at == pytest.approx([0, 60, 360, 361, 376])
 
-    async def test_a_call_is_not_held_back_for_ever(self) -> None:
-        """Twelve times, then its slice fails."""
+    async def test_an_app_is_not_held_back_for_ever(self) -> None:
+        """Half an hour of refusals, then the rest is left to the next run."""
         transport = ScriptedTransport(answer=lambda _: refused(11017))
-        with pytest.raises(SliceFault, match="held back 12 times: code 11017"):
+        with pytest.raises(QuotaSpent, match="app main: the API has refused everything for 31 min: minute quota"):
             await bench(transport).fetch()
-        assert len(transport.requests) == 12
+        assert transport.sent_at == pytest.approx([0, 60, 360, 660, 960, 1260, 1560])
 
     async def test_a_limit_holds_back_the_whole_app(self) -> None:
         """Another call of the app waits too, one of another app does not."""
         transport = scripted(PAGE, refused(11017))
         one, second = bench(transport), AppName("second")
-        quotas = {APP: one.quota, second: Quota(second, Limits(), budget=Budget(), in_flight=one.places)}
+        quotas = {APP: one.quota, second: Quota(second, Limits(), one.traffic)}
         client = Client(transport, quotas, one.tokens, Retry(), one.client._around)
         await client.fetch(ACCOUNT, QUERY)
         async with anyio.create_task_group() as tasks:
@@ -288,7 +294,7 @@ class TestVerdicts:
         assert len(transport.requests) == 1
 
     async def test_all_calls_hit_by_the_limit_of_the_minute_pause_once(self) -> None:
-        """Eight requests under way are refused together: one pause of 60 s, then all are answered."""
+        """Eight requests under way are refused together: one pause of 60 s, one request that knocks, then all."""
         transport = ScriptedTransport([PAGE, *[refused(11017)] * 8], latency_s=0.5)
         one = bench(transport)
         await one.fetch()
@@ -296,7 +302,7 @@ class TestVerdicts:
             for _ in range(8):
                 tasks.start_soon(one.fetch)
         assert len(transport.requests) == 17
-        assert max(transport.sent_at) == pytest.approx(61)
+        assert max(transport.sent_at) == pytest.approx(61.5)
         assert transport.most_in_flight == 8
 
 
@@ -405,14 +411,14 @@ class TestTokens:
             for _ in range(10):
                 tasks.start_soon(fetch)
         assert (ends.count("page"), ends.count("dead"), len(transport.requests)) == (1, 9, 2)
-        assert one.places._value == 8
+        assert one.taken == 0
 
     async def test_a_dead_token_does_not_wait_for_a_permit(self) -> None:
         """Its calls fail at once, also while the app pauses."""
         one = bench(scripted(refused(11004)))
         with pytest.raises(TokenFault):
             await one.fetch()
-        one.quota.pause(300, "a test")
+        one.quota.refused(Permit(anyio.current_time(), 0), Limit.MINUTE, "a test")
         with pytest.raises(TokenFault):
             await one.fetch()
         assert (anyio.current_time(), one.quota.sent) == (0, 1)
@@ -477,7 +483,7 @@ class TestCancellation:
         with anyio.move_on_after(after_s) as scope:
             await one.fetch()
         assert scope.cancelled_caught
-        assert one.places._value == 8
+        assert one.taken == 0
         assert isinstance(await one.fetch(), Page)
 
 

@@ -1,0 +1,69 @@
+"""What the API's figures show of a quota's size: never more than it is. Pure.
+
+What this run has surely sent, divided by what was used up of the minute, is at most the quota, whoever else used it up.
+It is taken over what must lie in one minute of the API's, whether that is a calendar one or the last 60 seconds (which
+is not known): over a rise of the figure, and over the last 60 seconds; the smaller one counts.
+"""
+
+from typing import Final
+
+from harvester.api.quota.figures import Sample
+from harvester.api.quota.limits import MINUTE_S
+from harvester.api.quota.own import Own
+
+_ENOUGH: Final = 5
+"""Percents that must be used up before a quota is told from them: they are rounded."""
+_LATE_S: Final = 2.0
+_NO_MORE: Final = 10**9
+
+
+class Learning:
+    """The size of a quota.
+
+    Attributes:
+        shown: Requests a minute, at least; 0 while nothing is known.
+    """
+
+    def __init__(self, earlier: int = 0) -> None:
+        self.shown = earlier
+        self._most = _NO_MORE
+        self._lowest: Sample | None = None
+        """Where the figure began to rise."""
+        self._last: Sample | None = None
+
+    def observe(self, sample: Sample, own: Own, now: float, *, steady_s: float) -> None:
+        """Takes in a sample.
+
+        Args:
+            sample: The figure, and what this run had sent.
+            own: What this run has sent.
+            now: Loop time.
+            steady_s: For how long the figure has been watched without falling back.
+        """
+        if self._lowest is None or not steady_s:
+            self._lowest = sample
+        self._last = sample
+        if self.must_measure and sample.counted < sample.sent - 1:
+            return  # others are under way: too little is surely counted
+        rise = sample.used - self._lowest.used
+        by_minute = (sample.counted - own.sent_by(now - MINUTE_S)) / max(1, sample.used)
+        by_rise = (sample.counted - self._lowest.sent) / max(1, rise + 1)
+        if rise >= _ENOUGH:
+            self._show(100 * min(by_minute, by_rise))
+        elif sample.used >= _ENOUGH and steady_s > MINUTE_S + _LATE_S:  # a calendar minute would have begun anew
+            self._show(100 * by_minute)
+
+    def _show(self, shown: float) -> None:
+        self.shown = max(self.shown, min(int(shown), self._most))
+
+    @property
+    def must_measure(self) -> bool:
+        """Whether there is a quota that is not known: a request that goes alone, after all others, measures it."""
+        if self.shown or self._last is None or self._lowest is None:
+            return False
+        return self._last.used - self._lowest.used >= _ENOUGH
+
+    def struck(self, sent: int) -> None:
+        """The API refused requests since the minute is used up, of which this run has sent so many: it is less."""
+        if self.shown:
+            self._most = self.shown = max(1, min(self.shown, sent) * 9 // 10)

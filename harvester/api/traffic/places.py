@@ -1,0 +1,50 @@
+"""The places in flight: first come, first served, and their number may change."""
+
+import asyncio
+from collections import deque
+
+
+class Places:
+    """A semaphore that can shrink: who has a place keeps it, fewer are given until enough are back.
+
+    Args:
+        allowed: How many there are.
+    """
+
+    def __init__(self, allowed: int) -> None:
+        self._allowed = allowed
+        self._taken = 0
+        self._waiting: deque[asyncio.Future[None]] = deque()
+
+    async def enter(self) -> None:
+        """Waits for a place and takes it. Cancellation: none is taken."""
+        if self._taken < self._allowed and not self._waiting:
+            self._taken += 1
+            return
+        turn = asyncio.get_running_loop().create_future()
+        self._waiting.append(turn)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():  # it was given a place in the same moment
+                self.leave()
+            elif turn in self._waiting:
+                self._waiting.remove(turn)
+            raise
+
+    def leave(self) -> None:
+        """Gives a place back."""
+        self._taken -= 1
+        self._let_in()
+
+    def allow(self, places: int) -> None:
+        """Changes how many there are."""
+        self._allowed = places
+        self._let_in()
+
+    def _let_in(self) -> None:
+        while self._waiting and self._taken < self._allowed:
+            turn = self._waiting.popleft()
+            if not turn.done():
+                self._taken += 1
+                turn.set_result(None)

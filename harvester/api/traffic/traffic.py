@@ -1,0 +1,168 @@
+"""What all apps of a run share, as it happens: the pure parts of this folder, obeyed."""
+
+import logging
+from collections.abc import Callable
+from datetime import datetime
+from math import inf
+
+import anyio
+
+from harvester.api.decisions import Decision, Over, Wait, strictest
+from harvester.api.traffic import circuit as circuits
+from harvester.api.traffic import crowd as crowds
+from harvester.api.traffic import retries as retrying
+from harvester.api.traffic.budget import Budget
+from harvester.api.traffic.circuit import CLOSED, Failed
+from harvester.api.traffic.crowd import Crowd
+from harvester.api.traffic.places import Places
+from harvester.api.traffic.retries import Retries
+from harvester.errors import QuotaSpent
+
+log = logging.getLogger(__name__)
+
+
+class Traffic:
+    """Places in flight, the API's health, retries, and the run's budget.
+
+    Args:
+        in_flight: Requests awaiting an answer at most.
+        wall: Unix seconds, for what people are told.
+        budget: The run's; `None` for none.
+        patience_s: How long the API may be down, or refuse an app everything, before the rest is left to the next run;
+            `None` for ever.
+    """
+
+    def __init__(
+        self,
+        in_flight: int,
+        wall: Callable[[], float],
+        *,
+        budget: Budget | None = None,
+        patience_s: float | None = None,
+    ) -> None:
+        self.wall = wall
+        self.patience_s = patience_s
+        self.notes: list[str] = []
+        """What a person should know of afterwards."""
+        self._budget = budget or Budget()
+        self._crowd = Crowd(most=in_flight, allowed=in_flight)
+        self._places = Places(in_flight)
+        self._circuit = CLOSED
+        self._retries = Retries()
+        self._moved = anyio.Event()
+
+    @property
+    def is_down(self) -> bool:
+        """Whether the API counts as down."""
+        return self._circuit.is_open
+
+    @property
+    def waiting(self) -> str | None:
+        """What all apps are waiting for, for a person; `None` for nothing."""
+        decision = circuits.decide(self._circuit, anyio.current_time(), self.patience_s)
+        return self.told(decision) if isinstance(decision, Wait) else None
+
+    def decide(self, now: float) -> Decision:
+        """Whether any request may be sent at loop time `now`."""
+        return strictest(self._budget.decide(now), circuits.decide(self._circuit, now, self.patience_s))
+
+    def in_time(self, decision: Decision) -> Decision:
+        """The same decision, or `Over` where it waits beyond the end of the run's time."""
+        if isinstance(decision, Wait):
+            late = self._budget.decide(decision.until)
+            # what only an answer can end is not known to be too late
+            return late if isinstance(late, Over) and decision.until != inf else decision
+        return decision
+
+    async def enter(self) -> None:
+        """Waits for a place in flight. Cancellation: none is taken."""
+        await self._places.enter()
+
+    def leave(self) -> None:
+        """Gives a place back."""
+        self._places.leave()
+
+    def granted(self, now: float) -> None:
+        """A permit was given at loop time `now`."""
+        self._budget.take()
+        self._circuit = circuits.granted(self._circuit, now)
+
+    def answered(self, took_s: float) -> None:
+        """The API gave a usable answer, `took_s` after its permit."""
+        now = anyio.current_time()
+        if self._circuit is not CLOSED:
+            self._close_circuit(now)
+        self._retries = retrying.answered(self._retries)
+        self._resize(crowds.answered(self._crowd, took_s, now))
+
+    def failed(self, what: Failed) -> None:
+        """An attempt brought no usable answer."""
+        now = anyio.current_time()
+        before, self._circuit = self._circuit, circuits.failed(self._circuit, what, now)
+        if self._circuit.is_open and not before.is_open:
+            many, text = self._circuit.in_a_row, self._circuit.text
+            log.warning("the API is down: %d attempts in a row failed, the last one: %s", many, text)
+            if self.patience_s is not None:
+                log.warning("one probe at a time; the run ends at %s if none is answered", self.clock(self._gives_up))
+        self._resize(crowds.failed(self._crowd, what.permit_at, now))
+        self.wake()
+
+    @property
+    def _gives_up(self) -> float:
+        return (self._circuit.since or 0.0) + (self.patience_s or 0.0)
+
+    def unanswered(self, permit_at: float) -> None:
+        """A request was dropped before anything was known."""
+        self._circuit = circuits.unanswered(self._circuit, permit_at)
+        self.wake()
+
+    def _close_circuit(self, now: float) -> None:
+        if self._circuit.is_open:
+            down = f"the API was down for {now - (self._circuit.since or now):,.0f} s"
+            log.warning("%s; it answers again", down)
+            self.notes.append(f"{down}, since {self.clock(self._circuit.since or now)}: {self._circuit.text}")
+        self._circuit = CLOSED
+        self.wake()
+
+    def _resize(self, crowd: Crowd) -> None:
+        before, self._crowd = self._crowd, crowd
+        if crowd.allowed != before.allowed:
+            self._places.allow(crowd.allowed)
+        if crowd.allowed < before.allowed:
+            log.info(
+                "%d requests in flight at most: the API is %s", crowd.allowed, "slow" if crowd.is_slow else "failing"
+            )
+
+    async def retry_turn(self, backoff_s: float) -> None:
+        """Waits before a retry: its backoff, and as long as the budget of retries needs.
+
+        Raises:
+            QuotaSpent: The run's time would be over by then.
+        """
+        now = anyio.current_time()
+        self._retries, wait_s = retrying.spend(self._retries, now)
+        wait_s = max(backoff_s, wait_s)
+        decision = self._budget.decide(now + wait_s)
+        if isinstance(decision, Over):
+            raise QuotaSpent(decision.why)
+        await anyio.sleep(wait_s)
+
+    async def moved(self) -> None:
+        """Waits until something has happened that may let a waiting request go."""
+        await self._moved.wait()
+
+    def wake(self) -> None:
+        """Every app looks again."""
+        self._moved.set()
+        self._moved = anyio.Event()
+
+    def clock(self, at: float) -> str:
+        """The time of day of a loop time, in the machine's own zone as the log has it: `02:13:20`."""
+        wall = self.wall() + at - anyio.current_time()
+        return f"{datetime.fromtimestamp(wall).astimezone():%H:%M:%S}"
+
+    def told(self, wait: Wait) -> str | None:
+        """A wait for a person: `waiting: minute quota of app main, until 02:13:20`."""
+        if wait.why is None:
+            return None
+        return f"waiting: {wait.why}" + ("" if wait.until == inf else f", until {self.clock(wait.until)}")
