@@ -139,7 +139,7 @@ class Client:
         quota = self._quotas[account.app]
         async with self._tokens.trial(account.token):
             self._tokens.access(account.token)  # a dead token does not wait for a permit
-            async with quota.permit() as permit:
+            async with quota.permit(ahead=query.page > 1 or query.after is not None) as permit:
                 return await self._send(account, query, quota, permit)
 
     async def _send(self, account: Account, query: Query, quota: Quota, permit: Permit) -> Page | Fault:

@@ -6,7 +6,6 @@ next one. So `N` a minute becomes one permit every `60 s / (0.99 N)`: never more
 network jitter to spare.
 """
 
-import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -27,6 +26,7 @@ from harvester.api.quota.steering import Steering
 from harvester.api.quota.words import Words
 from harvester.api.traffic import Traffic
 from harvester.api.traffic.circuit import Failed
+from harvester.api.traffic.places import Places
 from harvester.errors import QuotaSpent
 from harvester.model import AppName
 from harvester.usage import Sending
@@ -59,7 +59,7 @@ class Quota:
 
     A permit is given when everything allows it *and* a place in flight is free, in that moment: a permit that waited
     for a place would be sent later than it was counted, and a place that waited for a permit would be taken from the
-    other apps. Waiters are served first come, first served.
+    other apps. Waiters are served first come, first served, but for those who go ahead.
 
     Args:
         app: For messages.
@@ -78,7 +78,7 @@ class Quota:
         self._steering = Steering(limits.per_minute, None if limits.per_minute else earlier.learned_per_minute)
         self._pauses = Pauses()
         self._words = Words(app, traffic)
-        self._turn = asyncio.Lock()
+        self._turn = Places(1)
         self._under_way = 0
         self._waits_for_an_answer = False
         self._closed: str | None = None
@@ -115,8 +115,12 @@ class Quota:
         return self._words.notes(self._steering)
 
     @asynccontextmanager
-    async def permit(self) -> AsyncIterator[Permit]:
+    async def permit(self, *, ahead: bool = False) -> AsyncIterator[Permit]:
         """Waits for a permit and holds a place in flight while the request is under way.
+
+        Args:
+            ahead: Whether this request goes before those of the app that do not: what is begun is ended first, since
+                the pages of a walk can only come one after the other.
 
         Yields:
             The permit. What becomes of the request has to be told by `answered`, `refused` or `failed`.
@@ -126,11 +130,14 @@ class Quota:
 
         Cancellation: while waiting, nothing is used up; afterwards the permit is.
         """
-        async with self._turn:
+        await self._turn.enter(ahead=ahead)
+        try:
             at = await self._wait()
             if self._limiter:
                 await self._limiter.acquire()  # at once: its time has come; this is what guarantees the quota
             self._grant(at)
+        finally:
+            self._turn.leave()
         permit = Permit(at, self._own.counted)
         try:
             yield permit

@@ -1,4 +1,4 @@
-"""The places in flight: first come, first served, and their number may change."""
+"""Places: first come, first served, but for those who go ahead; and their number may change."""
 
 import asyncio
 from collections import deque
@@ -14,22 +14,28 @@ class Places:
     def __init__(self, allowed: int) -> None:
         self._allowed = allowed
         self._taken = 0
+        self._ahead: deque[asyncio.Future[None]] = deque()
         self._waiting: deque[asyncio.Future[None]] = deque()
 
-    async def enter(self) -> None:
-        """Waits for a place and takes it. Cancellation: none is taken."""
-        if self._taken < self._allowed and not self._waiting:
+    async def enter(self, *, ahead: bool = False) -> None:
+        """Waits for a place and takes it. Cancellation: none is taken.
+
+        Args:
+            ahead: Whether to go before all who do not.
+        """
+        if self._taken < self._allowed and not self._ahead and not self._waiting:
             self._taken += 1
             return
+        queue = self._ahead if ahead else self._waiting
         turn = asyncio.get_running_loop().create_future()
-        self._waiting.append(turn)
+        queue.append(turn)
         try:
             await turn
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled():  # it was given a place in the same moment
                 self.leave()
-            elif turn in self._waiting:
-                self._waiting.remove(turn)
+            elif turn in queue:
+                queue.remove(turn)
             raise
 
     def leave(self) -> None:
@@ -43,8 +49,8 @@ class Places:
         self._let_in()
 
     def _let_in(self) -> None:
-        while self._waiting and self._taken < self._allowed:
-            turn = self._waiting.popleft()
+        while (queue := self._ahead or self._waiting) and self._taken < self._allowed:
+            turn = queue.popleft()
             if not turn.done():
                 self._taken += 1
                 turn.set_result(None)
