@@ -6,6 +6,11 @@ from typing import Final
 
 MINUTES_KEPT: Final = 24 * 60 + 1
 """Minutes of an app's requests that the ledger knows, the running one included: those that count against a day."""
+HEARTBEAT_S: Final = 10.0
+"""Seconds after which a run tells the ledger again what it sent.
+
+Of a run that was killed the ledger assumes that it went on sending for twice as long after its last word, no longer.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

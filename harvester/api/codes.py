@@ -115,6 +115,5 @@ def judge(fault: Fault) -> Verdict:
         if known:
             return known.verdict
         return Verdict.RETRY if fault.system or (fault.status or 0) >= 500 else Verdict.FAIL_SLICE
-    if fault.status is None or fault.status < 400 or fault.status >= 500 or fault.status in {408, 425}:
-        return Verdict.RETRY  # no answer, no envelope, a redirect (never followed), a gateway that gave up
-    return Verdict.SLOW_APP if fault.status == 429 else Verdict.FAIL_SLICE
+    # no answer, no envelope, a redirect (never followed), a gateway that gave up or bars this machine
+    return Verdict.SLOW_APP if fault.status == 429 else Verdict.RETRY

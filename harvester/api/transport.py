@@ -1,9 +1,8 @@
 """The one seam to the outside: a request out, a response in. Everything above runs without a network."""
 
 import os
-from enum import Enum
 from math import inf
-from types import SimpleNamespace, TracebackType
+from types import TracebackType
 from typing import Final, Protocol, Self
 
 import aiohttp
@@ -17,6 +16,8 @@ MAX_BODY_BYTES: Final = 8 * 2**20
 """A body larger than this, decompressed, is not a page: 1,000 calls are about half a megabyte."""
 CONNECT_S: Final = 10.0
 """Longer than this no connection is waited for: a host that is there takes far less than a second."""
+_NOTHING_SENT: Final = (aiohttp.ClientConnectorError, aiohttp.NonHttpUrlClientError, ValueError)
+"""No connection, or an address that cannot have one."""
 _READ_BUFFER_BYTES: Final = 2**20
 _KEPT_HEADERS: Final = ("date", "retry-after", "x-tsa-trace-id", "x-ratelimit-remaining")
 _HEADERS: Final = {
@@ -38,64 +39,14 @@ class Transport(Protocol):
         ...
 
 
-class _Phase(Enum):
-    CONNECTING = "no connection within {connect_s:g} s"
-    WAITING = "no answer within {timeout_s:g} s"
-    READING = "the answer did not end within {timeout_s:g} s"
-
-
-class _Attempt:
-    """How far one attempt has come, and what is said when it ends there.
-
-    Args:
-        timeout_s: Its bound.
-    """
-
-    def __init__(self, timeout_s: float) -> None:
-        self._timeout_s = timeout_s
-        self.phase = _Phase.CONNECTING
-
-    async def hand_on(
-        self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
-    ) -> aiohttp.ClientResponse:
-        """Translates what goes wrong before the headers, inside of aiohttp's own retry.
-
-        aiohttp sends an idempotent request a second time by itself when a kept-alive connection turns out dead: same
-        nonce, no permit. It does so on its own exceptions only; ours pass it by.
-        """
-        try:
-            response = await handler(request)
-        except (aiohttp.ClientError, OSError) as error:
-            failure = self.failed(error)
-        else:
-            self.phase = _Phase.READING
-            return response
-        raise failure  # not where it is caught: aiohttp's own would come along as its context, with the URL
-
-    def failed(self, error: Exception) -> AttemptError:
-        """What went wrong, in words that hold no URL."""
-        text = _reason(error)
-        if isinstance(error, TimeoutError) and error.errno is None:  # ours; the system's own has a number
-            text = self.phase.value.format(connect_s=min(CONNECT_S, self._timeout_s), timeout_s=self._timeout_s)
-        return AttemptError(text, unreachable=self.phase is _Phase.CONNECTING)
-
-
-def _tracing() -> aiohttp.TraceConfig:
-    """Tells each attempt when its connection is there, be it new or kept."""
-
-    async def connected(_session: object, context: SimpleNamespace, _params: object) -> None:
-        context.trace_request_ctx.phase = _Phase.WAITING
-
-    tracing = aiohttp.TraceConfig()
-    tracing.on_connection_create_end.append(connected)
-    tracing.on_connection_reuseconn.append(connected)
-    return tracing
-
-
 def _timeout(timeout_s: float) -> aiohttp.ClientTimeout:
     """To the split second. Connecting is all from the name to the TLS handshake: the pool has a place for everybody."""
-    connect_s = CONNECT_S if timeout_s > CONNECT_S else None  # two that fire at once would cancel the task twice
-    return aiohttp.ClientTimeout(total=timeout_s, connect=connect_s, ceil_threshold=inf)
+    return aiohttp.ClientTimeout(total=timeout_s, connect=_connect_s(timeout_s), ceil_threshold=inf)
+
+
+def _connect_s(timeout_s: float) -> float:
+    """A little less than all of it: two timers that fire at once would cancel twice."""
+    return min(CONNECT_S, timeout_s - 0.001)
 
 
 class AiohttpTransport:
@@ -116,9 +67,9 @@ class AiohttpTransport:
             connector=aiohttp.TCPConnector(limit=0),  # the quota's places in flight are the limit
             cookie_jar=aiohttp.DummyCookieJar(),
             headers=_HEADERS,
+            middlewares=(self._translate,),
             read_bufsize=_READ_BUFFER_BYTES,
             timeout=_timeout(self._timeout_s),
-            trace_configs=[_tracing()],
         )
         return self
 
@@ -135,18 +86,40 @@ class AiohttpTransport:
         """
         if self._session is None:
             raise RuntimeError("AiohttpTransport is used inside of `async with`")
-        attempt = _Attempt(self._timeout_s)
+        reading = False
         try:
             url = URL(f"{self._base_url}{request.path}?{request.query}", encoded=True)
-            async with self._session.get(
-                url, allow_redirects=False, middlewares=(attempt.hand_on,), trace_request_ctx=attempt
-            ) as response:
+            async with self._session.get(url, allow_redirects=False) as response:
+                reading = True
                 body = await _read(response)
                 headers = {name: response.headers[name] for name in _KEPT_HEADERS if name in response.headers}
                 return Response(response.status, headers, body)
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            failure = attempt.failed(error)
+            failure = self._failed(error, reading=reading)
         raise failure  # not where it is caught: several of aiohttp's exceptions print the URL, and the token in it
+
+    async def _translate(
+        self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+    ) -> aiohttp.ClientResponse:
+        """Translates what goes wrong before the headers, inside of aiohttp's own retry.
+
+        aiohttp sends an idempotent request a second time by itself when a kept-alive connection turns out dead: same
+        nonce, no permit. It does so on its own exceptions only; ours pass it by.
+        """
+        try:
+            return await handler(request)
+        except (aiohttp.ClientError, OSError) as error:
+            failure = self._failed(error, reading=False)
+        raise failure  # not where it is caught: aiohttp's own would come along as its context, with the URL
+
+    def _failed(self, error: Exception, *, reading: bool) -> AttemptError:
+        """What went wrong, in words that hold no URL."""
+        if isinstance(error, aiohttp.ConnectionTimeoutError):
+            return AttemptError(f"no connection within {min(CONNECT_S, self._timeout_s):g} s", unreachable=True)
+        if isinstance(error, TimeoutError) and error.errno is None:  # ours; the system's own has a number
+            what = "the answer did not end" if reading else "no answer"
+            return AttemptError(f"{what} within {self._timeout_s:g} s")
+        return AttemptError(_reason(error), unreachable=isinstance(error, _NOTHING_SENT))
 
 
 async def _read(response: aiohttp.ClientResponse) -> bytes:

@@ -1,12 +1,12 @@
 """The quotas of a run: made of what the ledger knows, and the ledger told of what they used.
 
-Every few seconds the ledger is told how many requests each app has sent. So a quota holds also when a run is killed and
-the next one begins in the same minute: see `harvester.usage`.
+Every few seconds the ledger is told how many requests each app has sent; if it cannot be told, nothing more is sent. So
+a quota holds also when a run is killed and the next one begins in the same minute: see `harvester.usage`.
 """
 
-import logging
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import anyio
 
@@ -17,7 +17,8 @@ from harvester.landing.ledger import Ledger
 from harvester.model import AppName
 from harvester.usage import HEARTBEAT_S
 
-log = logging.getLogger(__name__)
+Words = Sequence[tuple[AppName, int, float]]
+"""What the ledger is told: apps, what each has sent in this run, and its spacing in seconds."""
 
 
 class Meter:
@@ -35,11 +36,12 @@ class Meter:
         self._wall = wall
         self._counted: defaultdict[AppName, int] = defaultdict(int)
         self._learned: dict[AppName, int] = {}
+        self._last_words: Words = ()
         self._traffic: Traffic | None = None
         self.quotas: Mapping[AppName, Quota] = {}
 
-    def open(self) -> Mapping[AppName, Quota]:
-        """The quotas, from now on; to be called on the event loop.
+    async def open(self) -> Mapping[AppName, Quota]:
+        """The quotas, from now on.
 
         Raises:
             StorageError: The ledger cannot be read or written.
@@ -57,29 +59,40 @@ class Meter:
             app: Quota(app, limits, traffic, self._ledger.sending(app, now))
             for app, limits in assignment.limits.items()
         }
-        self._tell(going=True)
+        await self._tell_meanwhile()
         return self.quotas
 
     async def run(self) -> None:
         """Tells the ledger until it is cancelled."""
         while True:
             await anyio.sleep(HEARTBEAT_S)
-            await anyio.to_thread.run_sync(self._tell)
+            await self._tell_meanwhile()
 
     def close(self) -> None:
-        """Tells the ledger for the last time. Raises `StorageError`."""
-        if self.quotas:
-            self._tell(going=False)
+        """Tells the ledger for the last time, when nothing is sent any more. Raises `StorageError`."""
+        self._tell(self._last_words, going=False)
 
-    def _tell(self, *, going: bool = True) -> None:
-        now = self._wall()
-        for app, quota in self.quotas.items():
-            sent, learned = quota.sent, quota.learned_per_minute
-            self._ledger.count(app, sent - self._counted[app], now, spacing_s=quota.spacing_s, going=going)
+    async def _tell_meanwhile(self) -> None:
+        """Tells the ledger off the event loop, and lets the apps go on sending until it has to be told again."""
+        began = anyio.current_time()
+        words = [(app, quota.sent, quota.spacing_s) for app, quota in self.quotas.items()]
+        await anyio.to_thread.run_sync(partial(self._tell, words, going=True))
+        if self._traffic:
+            self._traffic.extend(began + 2 * HEARTBEAT_S)
+
+    def _tell(self, words: Words, *, going: bool) -> None:
+        now = self._wall()  # after the counts were taken: what they hold was sent by then
+        for app, sent, spacing_s in words:
+            self._ledger.count(app, sent - self._counted[app], now, spacing_s=spacing_s, going=going)
             self._counted[app] = sent
+            learned = self.quotas[app].learned_per_minute
             if learned and learned != self._learned.get(app):
                 self._ledger.learn(app, learned, now)
                 self._learned[app] = learned
+
+    def stop(self) -> None:
+        """Takes the last counts: nothing is sent any more. To be called on the event loop, before `close`."""
+        self._last_words = [(app, quota.sent, quota.spacing_s) for app, quota in self.quotas.items()]
 
     @property
     def sent(self) -> Mapping[AppName, int]:

@@ -33,6 +33,22 @@ class FaultKind(StrEnum):
     """No answer until the client goes."""
     DRIP = "drip"
     """A good answer in sixteen pieces, `Switches.drip_s` apart."""
+    STALL = "stall"
+    """Headers and half of the promised body, then nothing until the client goes."""
+    HTML = "html"
+    """HTTP 200 with a page of HTML, such as a login or a captcha in between."""
+    NOISE = "noise"
+    """Bytes that are no HTTP, then the connection is closed."""
+    TOO_MANY = "too-many"
+    """HTTP 429 with `Retry-After: 7`, no envelope."""
+    LOOP = "loop"
+    """HTTP 302 to the request itself, by a relative address; whoever follows it meets the same again, for ever."""
+    SERVER_ERROR = "server-error"
+    """HTTP 500 with HTML."""
+    ODD_GZIP = "odd-gzip"
+    """A good answer that claims to be compressed and is not."""
+    LONG_HEADER = "long-header"
+    """A good answer with a header of a mebibyte."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,27 @@ def duration(text: str) -> float:
     return float(match[1]) * _UNIT_S[match[2]]
 
 
+def duration_or_none(text: str) -> float | None:
+    """The same; `none` is none at all."""
+    return None if text == "none" else duration(text)
+
+
+def outage(text: str) -> switch.Outage:
+    """`30s-90s=unavailable`: from when, until when, counted from the beginning, and the fault that everybody meets."""
+    times, _, name = text.partition("=")
+    start, _, end = times.partition("-")
+    try:
+        kind = str(Fault.parse(name))
+    except ValueError:
+        kind = ""
+    if not kind or not end:
+        raise click.BadParameter(f"{text!r} is not a time and a fault, such as 30s-90s=unavailable")
+    from_s, until_s = duration(start), duration(end)
+    if until_s < from_s:
+        raise click.BadParameter(f"{text!r} ends before it begins")
+    return from_s, until_s, kind
+
+
 def limit(text: str) -> int | None:
     """A whole number from 1; `none` is no limit at all."""
     if text == "none":
@@ -73,8 +94,8 @@ def _number(field: str, kind: Number, text: str) -> Callable[[Decorated], Decora
     default = getattr(_DEFAULTS, field)
     if kind is duration:
         default = f"{default:g}s"
-    elif kind is limit:
-        default = "none" if default is None else str(default)
+    elif kind in {limit, duration_or_none}:
+        default = "none" if default is None else f"{default:g}s" if kind is duration_or_none else str(default)
     return click.option(_flag(field), field, type=kind, default=default, show_default=True, help=text)
 
 
@@ -102,10 +123,19 @@ _OPTIONS: Final = (
     _number("vanish_calls", click.IntRange(min=0), "Last calls of each day that vanish."),
     _number("vanish_after", click.IntRange(min=0), "Pages of an account until they do."),
     _number("latency_s", duration, "Before each answer, half to one and a half of it."),
+    _number("slow_latency_s", duration_or_none, "The same during slow times; none: there are none."),
+    _number("slow_from_s", duration_or_none, "When slow times begin, counted from the beginning."),
+    _number("slow_until_s", duration_or_none, "When they end; none: never."),
     _number("requests_per_second", limit, "Quota of the app: beyond it 11016."),
-    _number("requests_per_minute", limit, "Quota of the app in any 60 s: beyond it 11017."),
+    _number("requests_per_minute", limit, "Quota of the app: beyond it 11017."),
     _number("requests_per_day", limit, "Quota of the app: beyond it 11018."),
+    _enum("alignment", switch.Alignment, "Which seconds and minutes these hold in: any, or the clock's own."),
+    click.option("--quota-header/--no-quota-header", default=True, show_default=True, help="X-RateLimit-Remaining."),
     _number("penalty_s", duration, "How long 11017 lasts."),
+    _number("next_penalty_s", duration_or_none, "How long when it comes again within 15 minutes; none: as long."),
+    _number("neighbour_per_minute", click.IntRange(min=0), "Requests that another program sends under each app."),
+    _number("neighbour_from_s", duration_or_none, "When it begins to, counted from the beginning."),
+    _number("neighbour_until_s", duration_or_none, "When it ends; none: never."),
     _number("dead_account_share", click.FloatRange(0, 1), "Share of accounts that answer with an error."),
     click.option(
         "--account-code",
@@ -124,6 +154,14 @@ _OPTIONS: Final = (
         metavar="FAULT=PROBABILITY",
         callback=lambda _context, _option, value: dict(value),
         help=f"How likely a request meets a fault, such as reset=0.01; repeatable. Faults: {_FAULTS}.",
+    ),
+    click.option(
+        "--outage",
+        "outages",
+        multiple=True,
+        type=outage,
+        metavar="FROM-UNTIL=FAULT",
+        help="Let everybody meet a fault for a while, such as 30s-90s=unavailable; repeatable.",
     ),
     _number("fault_bytes", click.IntRange(min=0), "Size of a body that is far too large."),
     _number("drip_s", duration, "Between the sixteen pieces of a dripping body."),

@@ -18,9 +18,10 @@ from harvester.sandbox.envelope import answer, refusal
 from harvester.sandbox.faults import Fault, FaultKind, pick
 from harvester.sandbox.gate import Gate
 from harvester.sandbox.pages import leaf, shelf
-from harvester.sandbox.stage import Scene
+from harvester.sandbox.stage import LOOPED, Scene
 from harvester.sandbox.stats import Stats
 from harvester.sandbox.switches import Switches
+from harvester.sandbox.weather import Weather
 from harvester.sandbox.wire import Rejected, ask, credentials, parameters
 from harvester.sandbox.world import World, beijing_day, chance
 
@@ -43,8 +44,8 @@ class Sandbox:
         self.world = world
         self.switches = switches
         self.stats = Stats()
-        self._clock = clock
-        self._gate = Gate(switches)
+        self._weather = Weather(switches, clock)
+        self._gate = Gate(switches, self._weather.began_s)
         self._served: Counter[AccountId] = Counter()
         self._script: deque[Fault | None] = deque()
         self._closing = asyncio.Event()
@@ -57,6 +58,14 @@ class Sandbox:
         """
         self._script.extend([Fault.parse(fault) if isinstance(fault, str) else fault for fault in faults])
 
+    def outage(self, kind: Fault | str | None) -> None:
+        """From now on every request meets this fault, whatever was scripted; `None`: no longer.
+
+        Raises:
+            ValueError: There is no such fault.
+        """
+        self._weather.storm = Fault.parse(kind) if isinstance(kind, str) else kind
+
     def release(self) -> None:
         """Let go of clients that hang: the sandbox is about to close."""
         self._closing.set()
@@ -66,29 +75,32 @@ class Sandbox:
         number = self.stats.enter()
         try:
             luck = chance(self.switches.seed, "request", number)
-            fault = self._fault(luck)
+            fault = self._fault(luck, looped=request.rel_url.raw_query_string.startswith(LOOPED))
             scene = self._scene(request, luck, fault)
-            if self.switches.latency_s:
-                await asyncio.sleep(self.switches.latency_s * (0.5 + (luck & 0xFFFF) / 0x10000))
+            if latency_s := self._weather.latency_s():
+                await asyncio.sleep(latency_s * (0.5 + (luck & 0xFFFF) / 0x10000))
             return await scene.play(fault)
         finally:
             self.stats.leave()
 
     async def unknown(self, request: web.Request) -> web.Response:
         """Another path or method: the API's own refusal below `/v3.0/`, with 404 everywhere else."""
+        self.stats.elsewhere += 1
         trace_id = f"{chance(request.method, request.path):032x}"
         status = 200 if request.path.startswith("/v3.0/") else 404
         return web.Response(status=status, body=refusal(Rejected(12007), trace_id), headers=_headers(trace_id))
 
-    def _fault(self, luck: int) -> Fault | None:
-        fault = self._script.popleft() if self._script else pick(self.switches.faults, luck / 2**64)
+    def _fault(self, luck: int, *, looped: bool) -> Fault | None:
+        fault = Fault(FaultKind.LOOP) if looped else self._weather.outage()
+        if fault is None:
+            fault = self._script.popleft() if self._script else pick(self.switches.faults, luck / 2**64)
         if fault is not None:
             self.stats.faults[str(fault)] += 1
         return fault
 
     def _scene(self, request: web.Request, luck: int, fault: Fault | None) -> Scene:
         """The answer as it would be if nothing went wrong on its way."""
-        now_s = self._clock()
+        now_s = self._weather.now_s()
         given = parameters(request.rel_url.raw_query_string)
         headers = _headers(f"{luck:016x}{self.stats.requests:016x}")
         try:
@@ -98,7 +110,8 @@ class Sandbox:
             body = refusal(rejected, headers["X-TSA-Trace-Id"])
             self.stats.codes[rejected.code] += 1
         headers["Date"] = formatdate(now_s, usegmt=True)
-        headers["X-RateLimit-Remaining"] = self._gate.remaining(given.get("access_token", ""))
+        if self.switches.quota_header:
+            headers["X-RateLimit-Remaining"] = self._gate.remaining(given.get("access_token", ""), now_s)
         if self.switches.gzip and "gzip" in request.headers.get("Accept-Encoding", ""):
             body = zlib.compress(body, 1, 31)
             headers["Content-Encoding"] = "gzip"

@@ -16,7 +16,15 @@ ELSEWHERE: Final = "http://elsewhere.sandbox.example/login"
 _PIECE_BYTES: Final = 1 << 20
 _PIECE: Final = b"0" * _PIECE_BYTES
 _DRIPS: Final = 16
-_HTML: Final = b"<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1></body></html>"
+_NOISE: Final = b"SSH-2.0-OpenSSH_9.6\r\n\x00\x01\x02\xff\xfe no HTTP at all\r\n\r\n"
+_GATEWAYS: Final = {
+    FaultKind.BAD_GATEWAY: (502, "502 Bad Gateway"),
+    FaultKind.SERVER_ERROR: (500, "500 Internal Server Error"),
+    FaultKind.HTML: (200, "Please log in"),
+}
+_LONG: Final = "x" * _PIECE_BYTES
+LOOPED: Final = "sandbox_loop=1&"
+"""How the query of a request begins that follows `FaultKind.LOOP`."""
 _OPENING: Final = b'{"code":0,"message":"","data":{"page_info":{"page":1},"entities":[{"call_id":"'
 _NO_LINGER: Final = struct.pack("ii", 1, 0)
 """SO_LINGER of zero seconds: closing sends a reset."""
@@ -46,29 +54,58 @@ class Scene:
         """Answer, or fail to; cancelled when the client goes."""
         kind = None if fault is None else fault.kind
         match kind:
-            case None | FaultKind.CODE | FaultKind.GARBAGE:
-                body = self.body[: len(self.body) // 2] if kind is FaultKind.GARBAGE else self.body
-                return web.Response(body=body, headers=self.headers)
-            case FaultKind.BAD_GATEWAY | FaultKind.UNAVAILABLE | FaultKind.REDIRECT:
+            case None | FaultKind.CODE | FaultKind.GARBAGE | FaultKind.ODD_GZIP | FaultKind.LONG_HEADER:
+                return self._at_once(kind)
+            case FaultKind.BAD_GATEWAY | FaultKind.UNAVAILABLE | FaultKind.HTML | FaultKind.SERVER_ERROR:
                 return _gateway(kind)
-            case FaultKind.RESET | FaultKind.HANG:
-                return await self._reset(at_once=kind is FaultKind.RESET)
-            case FaultKind.CUT | FaultKind.CLOSE | FaultKind.DRIP:
+            case FaultKind.REDIRECT | FaultKind.LOOP | FaultKind.TOO_MANY:
+                return self._elsewhere(kind)
+            case FaultKind.RESET | FaultKind.HANG | FaultKind.NOISE:
+                return await self._no_answer(kind)
+            case FaultKind.CUT | FaultKind.CLOSE | FaultKind.DRIP | FaultKind.STALL:
                 return await self._promised(kind)
             case FaultKind.HUGE | FaultKind.BOMB:
                 return await self._endless(kind)
             case _ as never:
                 assert_never(never)
 
-    async def _reset(self, *, at_once: bool) -> web.StreamResponse:
-        if not at_once:
+    def _at_once(
+        self, kind: Literal[FaultKind.CODE, FaultKind.GARBAGE, FaultKind.ODD_GZIP, FaultKind.LONG_HEADER] | None
+    ) -> web.Response:
+        """The answer in one piece, its length promised rightly; something about it may be odd."""
+        body, headers = self.body, dict(self.headers)
+        if kind is FaultKind.GARBAGE:
+            body = body[: len(body) // 2]
+        elif kind is FaultKind.ODD_GZIP:
+            body, headers["Content-Encoding"] = _OPENING + b'1"}]}}', "gzip"
+        elif kind is FaultKind.LONG_HEADER:
+            headers["X-Long"] = _LONG
+        return web.Response(body=body, headers=headers)
+
+    def _elsewhere(self, kind: Literal[FaultKind.REDIRECT, FaultKind.LOOP, FaultKind.TOO_MANY]) -> web.Response:
+        """Go away, or come again later: no envelope, no headers of the API."""
+        if kind is FaultKind.TOO_MANY:
+            return web.Response(status=429, headers={"Retry-After": "7"})
+        url = self.request.rel_url
+        here = f"{url.raw_name}?{LOOPED}{url.raw_query_string.removeprefix(LOOPED)}"
+        return web.Response(status=302, headers={"Location": here if kind is FaultKind.LOOP else ELSEWHERE})
+
+    async def _no_answer(self, kind: Literal[FaultKind.RESET, FaultKind.HANG, FaultKind.NOISE]) -> web.StreamResponse:
+        """Nothing that is HTTP; the connection ends."""
+        if kind is FaultKind.HANG:
             await self.closing.wait()
-        if transport := self.request.transport:
+        transport = self.request.transport
+        if transport is not None and kind is FaultKind.NOISE:
+            transport.write(_NOISE)
+            transport.close()
+        elif transport is not None:
             transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
             transport.abort()
         return web.Response()
 
-    async def _promised(self, kind: Literal[FaultKind.CUT, FaultKind.CLOSE, FaultKind.DRIP]) -> web.StreamResponse:
+    async def _promised(
+        self, kind: Literal[FaultKind.CUT, FaultKind.CLOSE, FaultKind.DRIP, FaultKind.STALL]
+    ) -> web.StreamResponse:
         """The body with its true length in the headers; not all of it may come, or not at once."""
         response = web.StreamResponse(headers=self.headers)
         response.content_length = len(self.body)
@@ -77,7 +114,9 @@ class Scene:
             async for piece in self._drips():
                 await response.write(piece)
             return response
-        await response.write(self.body[: len(self.body) // (2 if kind is FaultKind.CUT else 1)])
+        await response.write(self.body[: len(self.body) // (1 if kind is FaultKind.CLOSE else 2)])
+        if kind is FaultKind.STALL:
+            await self.closing.wait()
         if transport := self.request.transport:
             transport.close()
         return response
@@ -103,16 +142,14 @@ class Scene:
 
 
 def _gateway(
-    kind: Literal[FaultKind.BAD_GATEWAY, FaultKind.UNAVAILABLE, FaultKind.REDIRECT],
+    kind: Literal[FaultKind.BAD_GATEWAY, FaultKind.UNAVAILABLE, FaultKind.HTML, FaultKind.SERVER_ERROR],
 ) -> web.Response:
     """What stands before the API speaks: no envelope, no headers of the API."""
-    match kind:
-        case FaultKind.BAD_GATEWAY:
-            return web.Response(status=502, body=_HTML, content_type="text/html")
-        case FaultKind.UNAVAILABLE:
-            return web.Response(status=503)
-        case FaultKind.REDIRECT:
-            return web.Response(status=302, headers={"Location": ELSEWHERE})
+    if kind is FaultKind.UNAVAILABLE:
+        return web.Response(status=503)
+    status, text = _GATEWAYS[kind]
+    html = f"<html><head><title>{text}</title></head><body><h1>{text}</h1></body></html>"
+    return web.Response(status=status, body=html.encode(), content_type="text/html")
 
 
 def _padding(size_bytes: int) -> Iterator[bytes]:

@@ -1,10 +1,14 @@
 """What the server saw."""
 
 from collections import Counter, deque
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
-ARRIVALS_KEPT: Final = 100_000
+ARRIVALS_KEPT: Final = 1_000_000
+"""Of each app; 32 bytes each."""
+
+_LENGTHS_S: Final = {"second": 1.0, "minute": 60.0, "day": 86_400.0}
 
 
 @dataclass(slots=True)
@@ -17,9 +21,11 @@ class Stats:
         faults: How many met which fault.
         calls: How many calls were on the pages.
         repeated_nonces: Requests whose nonce their token had used before.
+        barred: Requests that came while their app was barred by an earlier 11017.
+        elsewhere: Requests for another path or by another method; they are in no other number here.
         in_flight: Being answered now.
         most_in_flight: The most there ever were.
-        arrivals: By `client_id`, when its last 100,000 requests came, in Unix seconds of the sandbox's clock.
+        arrivals: By `client_id`, when its last 1,000,000 requests came, in Unix seconds of the sandbox's clock.
     """
 
     requests: int = 0
@@ -27,6 +33,8 @@ class Stats:
     faults: Counter[str] = field(default_factory=Counter)
     calls: int = 0
     repeated_nonces: int = 0
+    barred: int = 0
+    elsewhere: int = 0
     in_flight: int = 0
     most_in_flight: int = 0
     arrivals: dict[str, deque[float]] = field(default_factory=dict)
@@ -47,24 +55,31 @@ class Stats:
         self.arrivals.setdefault(client_id, deque(maxlen=ARRIVALS_KEPT)).append(now_s)
 
     def summary(self) -> dict[str, object]:
-        """For JSON; of the arrivals only their busiest second and minute."""
+        """For JSON; of the arrivals only their busiest second, minute and 24 hours."""
         return {
             "requests": self.requests,
             "codes": {str(code): count for code, count in sorted(self.codes.items())},
             "faults": dict(self.faults),
             "calls": self.calls,
             "repeated_nonces": self.repeated_nonces,
+            "barred": self.barred,
+            "elsewhere": self.elsewhere,
             "in_flight": self.in_flight,
             "most_in_flight": self.most_in_flight,
             "busiest": {
-                app: {"second": busiest(times, 1.0), "minute": busiest(times, 60.0)}
+                app: {name: busiest(times, length_s) for name, length_s in _LENGTHS_S.items()}
                 for app, times in self.arrivals.items()
             },
         }
 
 
-def busiest(times: deque[float], length_s: float) -> int:
-    """The most arrivals in any window of so many seconds, its start included, its end not."""
+def busiest(times: Iterable[float], length_s: float) -> int:
+    """The most arrivals in any window of so many seconds, its start included, its end not.
+
+    Args:
+        times: Ascending; all that count: of an app with more than `ARRIVALS_KEPT` requests only those are known.
+        length_s: 60 for the quota of a minute, 86,400 for that of any 24 hours.
+    """
     window: deque[float] = deque()
     most = 0
     for time_s in times:

@@ -86,6 +86,19 @@ class Numbers(StrEnum):
     """As integers, but zero as an empty string."""
 
 
+class Alignment(StrEnum):
+    """Which seconds and minutes the limits hold in."""
+
+    SLIDING = "sliding"
+    """In any second and any 60 s."""
+    FIXED = "fixed"
+    """In each second and minute of the server's clock; at its end all is free again."""
+
+
+Outage = tuple[float, float, str]
+"""From when, until when, in seconds since serving began, and the fault's name: `(30, 90, "unavailable")`."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grant:
     """One access token and what it may do.
@@ -128,14 +141,27 @@ class Switches:
         vanish_calls: How many last calls of each day are gone…
         vanish_after: …once this many pages of their account were served.
         latency_s: Seconds before each answer, half of it to one and a half times of it, seeded.
+        slow_latency_s: In place of `latency_s` during slow times; `None`: there are none.
+        slow_from_s: When slow times begin, in seconds since serving began; `None`: with it.
+        slow_until_s: When they end; `None`: never.
         requests_per_second: Of one app; beyond it, 11016. `None`: no such limit; so the next two.
-        requests_per_minute: Of one app, in any 60 s; beyond it, 11017.
+        requests_per_minute: Of one app; beyond it, 11017.
         requests_per_day: Of one app, by Beijing day; beyond it, 11018.
+        alignment: Which seconds and minutes those limits hold in.
+        quota_header: Whether answers carry `X-RateLimit-Remaining`.
         penalty_s: Seconds of nothing but 11017 for an app that went beyond its minute.
+        next_penalty_s: The same for an app that does so again, less than 15 minutes after the end of its last penalty;
+            `None`: as `penalty_s`.
+        neighbour_per_minute: Requests a minute, evenly spread, that another program sends under each app. They use its
+            quotas and can get it barred, as anybody's; nothing else tells of them.
+        neighbour_from_s: When the neighbour begins, in seconds since serving began; below 0: it was there before.
+            `None`: with the serving.
+        neighbour_until_s: When it ends; `None`: never.
         dead_account_share: Share, 0 to 1, of accounts that answer with a code of their own.
         account_codes: The same for named accounts, by account.
         grants: The access tokens that work.
         faults: Probability of each fault a request.
+        outages: Times of nothing but one fault.
         fault_bytes: Size of the bodies that are far too large, after decompression.
         drip_s: Seconds between the sixteen pieces of a dripping body.
     """
@@ -160,20 +186,34 @@ class Switches:
     vanish_calls: int = 0
     vanish_after: int = 0
     latency_s: float = 0.0
+    slow_latency_s: float | None = None
+    slow_from_s: float | None = None
+    slow_until_s: float | None = None
     requests_per_second: int | None = None
     requests_per_minute: int | None = None
     requests_per_day: int | None = None
+    alignment: Alignment = Alignment.SLIDING
+    quota_header: bool = True
     penalty_s: float = 60.0
+    next_penalty_s: float | None = None
+    neighbour_per_minute: int = 0
+    neighbour_from_s: float | None = None
+    neighbour_until_s: float | None = None
     dead_account_share: float = 0.0
     account_codes: Mapping[AccountId, int] = field(default_factory=dict)
     grants: tuple[Grant, ...] = (Grant(),)
     faults: Mapping[Fault, float] = field(default_factory=dict)
+    outages: tuple[Outage, ...] = ()
     fault_bytes: int = 256 << 20
     drip_s: float = 0.5
 
     def __post_init__(self) -> None:
         if self.max_page_size < 1 or sum(self.faults.values()) > 1:
             raise ValueError("a page holds a call at least, and probabilities of faults add up to 1 at most")
+        if self.neighbour_per_minute < 0:
+            raise ValueError("a neighbour sends 0 requests a minute at least")
+        for _from_s, _until_s, kind in self.outages:
+            Fault.parse(kind)
 
     def hidden(self, served: int) -> int:
         """How many last calls of each day an account does not show after so many pages of it."""

@@ -160,6 +160,7 @@ class TestVerdicts:
             (BUSY, [0, 0.5]),
             (LOST, [0, 0.5]),
             (Response(502, {}, b"<html>"), [0, 0.5]),
+            (Response(403, {}, b"nginx"), [0, 0.5]),
             (Response(200, {}, b'{"code":0,"da'), [0, 0.5]),
             (envelope({"code": 999_999, "code_type": "SysException"}), [0, 0.5]),
             (refused(12100), [0, 0]),
@@ -194,8 +195,6 @@ class TestVerdicts:
         [
             (WRONG, RefusedFault, "code 18002, a wrong request, the API says: wrong"),
             (refused(999_999), RefusedFault, "code 999999, an unknown code"),
-            (Response(404, {}, b""), RefusedFault, "HTTP 404"),
-            (Response(404, {}, b"nginx"), RefusedFault, "HTTP 404"),
             (refused(12201), AccountFault, "code 12201, the token may not read this account"),
             (refused(32211), AccountFault, "code 32211, the account is inactive"),
             (refused(60002), AccountFault, "code 60002, the account is unknown, of the wrong role, or barred"),

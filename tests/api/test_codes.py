@@ -77,10 +77,10 @@ def test_an_unknown_code_is_judged_by_its_type(status: int, verdict: Verdict, *,
         (204, Verdict.RETRY),
         (301, Verdict.RETRY),
         (302, Verdict.RETRY),
-        (400, Verdict.FAIL_SLICE),
-        (401, Verdict.FAIL_SLICE),
-        (403, Verdict.FAIL_SLICE),
-        (404, Verdict.FAIL_SLICE),
+        (400, Verdict.RETRY),
+        (401, Verdict.RETRY),
+        (403, Verdict.RETRY),
+        (404, Verdict.RETRY),
         (408, Verdict.RETRY),
         (425, Verdict.RETRY),
         (429, Verdict.SLOW_APP),
@@ -92,7 +92,7 @@ def test_an_unknown_code_is_judged_by_its_type(status: int, verdict: Verdict, *,
     ],
 )
 def test_an_answer_without_a_code_is_judged_by_its_status(status: int | None, verdict: Verdict) -> None:
-    """No answer, a broken one, a redirect and a 5xx are repeated, 429 slows the app, the rest fails its slice."""
+    """Whatever stands before the API may change its mind: all is repeated but 429, which slows the app."""
     assert judge(Fault(text="", status=status)) is verdict
 
 

@@ -85,7 +85,7 @@ def main(rounds: int = 5, accounts: int = 24, calls_per_day: int = 100) -> None:
                     replace(usual, output_dir=zone, state_dir=zone / ".harvester", pace=PACES[name])
                 )
                 speeds[name].append(speed)
-    print("\n".join(table(speeds, made)))  # noqa: T201 - its output
+    print("\n".join(table(speeds, made)))
 
 
 def table(speeds: dict[str, list[float]], made: dict[str, int]) -> list[str]:

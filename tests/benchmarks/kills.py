@@ -30,12 +30,12 @@ def main() -> None:
                 try:
                     cycles.append(run_cycle(mother, root / str(seed), seed))
                 except Exception:  # noqa: BLE001 - told, counted, and on with the next
-                    print(f"seed {seed} FAILED\n{traceback.format_exc()}", flush=True)  # noqa: T201 - its output
+                    print(f"seed {seed} FAILED\n{traceback.format_exc()}", flush=True)
                     failed.append(seed)
             shutil.rmtree(root / str(seed), ignore_errors=True)
-    print("\n".join(table(cycles)))  # noqa: T201 - its output
+    print("\n".join(table(cycles)))
     beyond = [one for one in cycles if one.allowed is not None and one.twice > one.allowed]
-    print(f"\nfailed: {failed or 'none'}; beyond their bound: {beyond or 'none'}")  # noqa: T201 - its output
+    print(f"\nfailed: {failed or 'none'}; beyond their bound: {beyond or 'none'}")
 
 
 def table(cycles: Sequence[Cycle]) -> list[str]:

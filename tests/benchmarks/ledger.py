@@ -37,8 +37,8 @@ file = "accounts.csv"
 
 def main(accounts: int = 10_000, days: int = 365, with_files: int = 1000, days_with_files: int = 30) -> None:
     """Measures on ledgers without files, then on a landing zone with calls."""
-    print("| what | took | memory |")  # noqa: T201 - its output
-    print("|---|---|---|")  # noqa: T201 - its output
+    print("| what | took | memory |")
+    print("|---|---|---|")
     for lacking in (LACKING, 1):
         with tempfile.TemporaryDirectory() as name:
             folder, ids = Path(name), [20_000_000 + 7 * number for number in range(accounts)]
@@ -110,7 +110,7 @@ def measure(what: str, folder: Path, command: str, *options: str) -> None:
     assert process.returncode == 0, (process.returncode, lines)
     took = time.perf_counter() - started
     scale = 2**20 if sys.platform == "darwin" else 2**10
-    print(f"| {what} | {took:.1f} s | {used.ru_maxrss / scale:.0f} MB |", flush=True)  # noqa: T201 - its output
+    print(f"| {what} | {took:.1f} s | {used.ru_maxrss / scale:.0f} MB |", flush=True)
 
 
 def read(handle: int) -> Iterator[bytes]:

@@ -86,11 +86,11 @@ async def measure(world: World, switches: Switches, days: int) -> Measured:
 
 def main(accounts: int = 300, days: int = 30, calls_per_day: float = 40.0) -> None:
     """Measures every mode."""
-    print("| mode | calls | accounts that differ | verdict | requests | least | ratio | took |")  # noqa: T201 - its output
-    print("|---|---|---|---|---|---|---|---|")  # noqa: T201 - its output
+    print("| mode | calls | accounts that differ | verdict | requests | least | ratio | took |")
+    print("|---|---|---|---|---|---|---|---|")
     for mode, (tie_size, switches) in MODES.items():
         world = World(today=TODAY, accounts=accounts, calls_per_day=calls_per_day, tie_size=tie_size)
-        print(anyio.run(measure, world, switches, days).line(mode), flush=True)  # noqa: T201 - its output
+        print(anyio.run(measure, world, switches, days).line(mode), flush=True)
 
 
 if __name__ == "__main__":

@@ -132,7 +132,7 @@ def test_full_before_the_report(disk: Path, mother: Nursery, served: Sandbox) ->
     """A report that cannot be written is a storage error too, though all calls are there."""
     ground = Ground(configure(disk, served), WORLD)
     said = []
-    for leave_bytes in (0, 4096, 8192):  # the ledger may need some of it before
+    for leave_bytes in (0, 4096, 8192, 12288, 16384, 20480):  # the ledger may need some of it before
         shutil.rmtree(ground.landing, ignore_errors=True)
         doom = Doom(at=(Step.PART_REMOVED, WORLD.accounts), fill=disk / "ballast", leave_bytes=leave_bytes)
         ended = mother.run("run", ground.config, doom=doom)

@@ -17,6 +17,7 @@ from harvester.landing.ledger import Ledger
 from harvester.landing.ledger.database import create, set_aside
 from harvester.landing.ledger.schema import SCHEMA_VERSION
 from harvester.model import AppName, Window
+from harvester.usage import Sending
 from tests.landing.disk import Disk
 from tests.landing.helpers import ACCOUNT, unprivileged_folder
 from tests.landing.test_ledger import NOW, ONE, known, published
@@ -101,8 +102,8 @@ def test_dead_holder(number: signal.Signals, tmp_path: Path) -> None:
     """While another process lives it holds the lock; when it was killed the next run takes over what it committed."""
     code = (
         "import sys, signal\nfrom pathlib import Path\nfrom harvester.landing.ledger import Ledger\n"
-        "ledger = Ledger.open(Path(sys.argv[1]))\nledger.add_usage('main', 7, 0)\nprint('held', flush=True)\n"
-        "signal.pause()"
+        "ledger = Ledger.open(Path(sys.argv[1]))\nledger.count('main', 7, 0, spacing_s=1, going=True)\n"
+        "print('held', flush=True)\nsignal.pause()"
     )
     with subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE) as holder:
         try:
@@ -113,11 +114,11 @@ def test_dead_holder(number: signal.Signals, tmp_path: Path) -> None:
             peeked = Ledger.peek(tmp_path)
             assert peeked is not None
             with peeked:
-                assert peeked.usage(MAIN, 0) == 7
+                assert peeked.sending(MAIN, 0).by_minute == {0: 7}
         finally:
             holder.send_signal(number)
     with Ledger.open(tmp_path) as ledger:
-        assert ledger.usage(MAIN, 0) == 7
+        assert ledger.sending(MAIN, 5).by_minute == {0: 7 + 5}
 
 
 def test_peek_of_nothing(tmp_path: Path) -> None:
@@ -213,12 +214,12 @@ def test_ledger_that_is_taken_away(how: str, tmp_path: Path) -> None:
         if how == "another in its place":
             Ledger.open(state).close()
         with pytest.raises(StorageError, match=rf"{state}/ledger\.sqlite was taken away.* Bring"):
-            ledger.add_usage(MAIN, 1, 0)
+            ledger.count(MAIN, 1, 0, spacing_s=0, going=True)
     if how != "removed":
         away.rename(tmp_path / "back")
         with Ledger.open(tmp_path / "back") as ledger:
             assert ledger.known(MONTH, [ACCOUNT.id]) == EXPECTED
-            assert ledger.usage(MAIN, 0) == 0
+            assert ledger.sending(MAIN, 0) == Sending()
 
 
 def test_setting_aside(tmp_path: Path) -> None:

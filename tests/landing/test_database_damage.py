@@ -18,6 +18,8 @@ from tests.landing.test_ledger import NOW, checkpoint, published
 
 MONTH = Window(date(2024, 2, 1), date(2024, 3, 1))
 ACCOUNTS = [ACCOUNT.id, AccountId(1), AccountId(2**63 - 1)]
+MAIN = AppName("main")
+SENT_AT = NOW.timestamp() + 0.25
 ways = pytest.mark.parametrize("way", [Ledger.open, Ledger.peek])
 
 
@@ -31,7 +33,8 @@ def small(state_dir: Path) -> bytes:
         ledger.queue(ACCOUNT.id, [MONTH.start + ONE_DAY * 10])
         ledger.save_checkpoint(checkpoint(slice_of("2024-02-20", "2024-02-21")))
         ledger.intend(published(slice_of("2024-02-25", "2024-02-26")))
-        ledger.add_usage(AppName("main"), 3, 0)
+        ledger.count(MAIN, 3, SENT_AT, spacing_s=0.606, going=True)
+        ledger.learn(MAIN, 100, SENT_AT)
     return (state_dir / "ledger.sqlite").read_bytes()
 
 
@@ -43,6 +46,15 @@ def days_of(ledger: Ledger) -> list[Any]:
     }
     complete = ledger.complete_days(MONTH, ACCOUNTS)
     return [known, complete, ledger.accounts_complete(MONTH, ACCOUNTS), ledger.queued()]
+
+
+def assert_sent(ledger: Ledger) -> None:
+    """Of what was sent a ledger says what was written, times to the millisecond and the spacing to the microsecond."""
+    sending = ledger.sending(MAIN, SENT_AT + 20)
+    assert sending.by_minute == {int(SENT_AT // 60): 3 + 34}
+    assert sending.last_at == pytest.approx(SENT_AT + 20, rel=0, abs=0.001)
+    assert sending.spacing_s == pytest.approx(0.606, rel=0, abs=1e-6)
+    assert sending.learned_per_minute == 100
 
 
 def looked_at(state_dir: Path) -> Ledger:
@@ -84,6 +96,32 @@ def test_day_that_is_not_as_it_was_written(
             way(tmp_path)
 
 
+@ways
+@pytest.mark.parametrize(
+    ("table", "column", "value"),
+    [
+        ("usage", "minute", 2**40),
+        *itertools.product(["usage"], ["requests"], [0, -3, 2, 2**33, 2**63 - 1, 1e300, b"", "x", "3x"]),
+        *itertools.product(["apps"], ["told_at"], [0, -1, 1e300, float("inf"), float("nan"), None, b"", "x"]),
+        *itertools.product(["apps"], ["spacing_s"], [0, -0.606, 0.60601, 1e-300, 1e300, float("inf"), b"", "x"]),
+        *itertools.product(["apps"], ["going"], [0, 2, b"", "x"]),
+        *itertools.product(["apps"], ["per_minute"], [0, -100, 101, 2**62, None, b"", "x"]),
+        *itertools.product(["apps"], ["learned_at"], [0, 1e300, None, b"", "x"]),
+        *itertools.product(["apps", "usage"], ["app", "seal"], ["maim", "", b"main", 7]),
+    ],
+)
+def test_sending_that_is_not_as_it_was_written(
+    table: str, column: str, value: object, way: Callable[[Path], Ledger], tmp_path: Path
+) -> None:
+    """Whatever of the requests of an app is not as it was written is noticed when the ledger is opened."""
+    small(tmp_path)
+    with contextlib.closing(sqlite3.connect(tmp_path / "ledger.sqlite", isolation_level=None)) as database:
+        database.execute("PRAGMA ignore_check_constraints = 1")
+        database.execute(f"UPDATE {table} SET {column} = ?", (value,))  # noqa: S608 - the test's own words
+    with pytest.raises(DamagedError, match=r"CHECK constraint failed|not as it was written"):
+        way(tmp_path)
+
+
 def test_any_flipped_bit(tmp_path: Path) -> None:
     """With a wrong bit a ledger is damaged or of another version, or it says of its days exactly what was written."""
     whole = small(tmp_path)
@@ -101,6 +139,7 @@ def test_any_flipped_bit(tmp_path: Path) -> None:
                 assert ledger.checkpoints() in ([], checkpoints)
                 assert [one for one in ledger.intended() if one[2]] in ([], intended)
                 assert len(ledger.intended()) == 1
+                assert_sent(ledger)
         except DamagedError as error:
             noticed += 1
             assert "verify CONFIG --rebuild" in str(error)  # noqa: PT017 - most of them raise
@@ -109,21 +148,24 @@ def test_any_flipped_bit(tmp_path: Path) -> None:
     assert noticed > len(positions) / 3
 
 
-def test_any_flipped_bit_of_the_days(tmp_path: Path) -> None:
-    """Where the days themselves lie, every wrong bit is noticed or without effect."""
+@pytest.mark.parametrize("table", ["days", "apps", "usage"])
+def test_any_flipped_bit_of_what_counts(table: str, tmp_path: Path) -> None:
+    """Where the days themselves lie, and what was sent, every wrong bit is noticed or without effect."""
     whole = small(tmp_path)
     with Ledger.open(tmp_path) as ledger:
         expected = days_of(ledger)
-        root = ledger._db.execute("SELECT rootpage FROM sqlite_master WHERE name = 'days'").fetchone()[0]
+        query = "SELECT rootpage FROM sqlite_master WHERE name = ?"
+        root = ledger._db.execute(query, (table,)).fetchone()[0]
     page = range((root - 1) * 4096, root * 4096)
     for at, bit in itertools.product([at for at in page if whole[at]], range(8)):
-        if (at + bit) % 5:
+        if table == "days" and (at + bit) % 5:
             continue
         broken = bytearray(whole)
         broken[at] ^= 1 << bit
         (tmp_path / "ledger.sqlite").write_bytes(broken)
         with contextlib.suppress(DamagedError), looked_at(tmp_path) as ledger:
             assert days_of(ledger) == expected
+            assert_sent(ledger)
 
 
 @ways

@@ -12,6 +12,7 @@ from harvester.landing.upkeep.heal import Healer
 from harvester.landing.upkeep.verify import Inspector
 from harvester.model import Window
 from tests.landing.scene import BUSY, FIRST, QUIET, SECOND, THIRD, Break, Scene, scene
+from tests.nights import stamps
 
 
 @pytest.fixture
@@ -34,10 +35,10 @@ def heal(zone: Scene) -> Healed:
 
 def test_nothing_to_heal(zone: Scene) -> None:
     """Of a sound zone nothing is queued, and no mark is touched."""
-    before = {path: path.stat() for path in zone.root.glob("dt=*/*")}
+    before = stamps(zone.root)
     assert heal(zone) == Healed()
     assert zone.ledger.queued() == {}
-    assert {path: path.stat() for path in zone.root.glob("dt=*/*")} == before
+    assert stamps(zone.root) == before
 
 
 def test_days_to_read_again_are_queued_and_not_marked_any_more(zone: Scene) -> None:

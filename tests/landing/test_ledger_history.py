@@ -6,8 +6,6 @@ import anyio
 import anyio.to_thread
 import msgspec
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from harvester.errors import StorageError
 from harvester.landing.ledger import Known, Ledger
@@ -96,33 +94,6 @@ def test_healed_days_are_not_late(read_before: bool, ledger: Ledger) -> None:
     assert arrivals(ledger) == before | {("2024-03-03", 4, 1): counted(1, 9)}
 
 
-@pytest.mark.parametrize(("hours_later", "used"), [(0, 7), (1, 7), (23, 7), (24, 7), (25, 0), (1000, 0)])
-def test_usage(hours_later: int, used: int, ledger: Ledger) -> None:
-    """Requests of the last 24 hours are counted by app, rather an hour too long than too short, over restarts too."""
-    at = NOW.timestamp()
-    ledger.add_usage(MAIN, 3, at)
-    ledger.add_usage(MAIN, 4, at + 60)
-    ledger.add_usage(AppName("other"), 100, at)
-    ledger.close()
-    with Ledger.open(ledger.path.parent) as again:
-        assert again.usage(MAIN, at + 3600 * hours_later) == used
-        assert again.usage(AppName("unknown"), at) == 0
-
-
-@given(sent=st.lists(st.tuples(st.floats(0, 1e6), st.integers(1, 9)), max_size=8), now=st.floats(0, 1e6))
-@settings(max_examples=40)
-def test_usage_is_never_too_low(
-    sent: list[tuple[float, int]], now: float, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    """Every request of the last 24 hours is counted, and none that is older than 25."""
-    with Ledger.open(tmp_path_factory.mktemp("state")) as ledger:
-        for at, requests in sent:
-            ledger.add_usage(MAIN, requests, at)
-        used = ledger.usage(MAIN, now)
-    assert used >= sum(requests for at, requests in sent if now - 24 * 3600 <= at <= now)
-    assert used <= sum(requests for at, requests in sent if now - 26 * 3600 < at)
-
-
 def test_full_disk(ledger: Ledger) -> None:
     """A commit for which there is no space records nothing, says so by its cause, and breaks nothing."""
     ledger.commit(published(), NOW)
@@ -173,11 +144,11 @@ async def test_commits_in_a_thread_while_the_loop_reads(ledger: Ledger) -> None:
     def write() -> None:
         for number in range(200):
             ledger.commit(published(one, calls=number, run_id=f"run-{number}"), NOW)
-            ledger.add_usage(MAIN, 1, NOW.timestamp())
+            ledger.count(MAIN, 1, NOW.timestamp(), spacing_s=0, going=True)
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(anyio.to_thread.run_sync, write)
-        while ledger.usage(MAIN, NOW.timestamp()) < 200:
+        while sum(ledger.sending(MAIN, NOW.timestamp()).by_minute.values()) < 200:
             seen = ledger.known(one.window, [ACCOUNT.id]).get(ACCOUNT.id, {})
             assert len(seen) in {0, len(one.window)}
             assert len({known.calls for known in seen.values()}) <= 1

@@ -247,7 +247,7 @@ def test_lost_on_the_way(tmp_path: Path) -> None:
     zone = zone_at(tmp_path)
     change = prepare(zone, reading(A))
     zone.clear_staged()
-    with pytest.raises(StorageError, match=r"cannot publish .*calls\.ndjson: .*taken away"):
+    with pytest.raises(StorageError, match=r"cannot publish .*\.harvester.*: .*taken away"):
         carry_out(zone, change)
     carry_out(zone, change, again=True)
     assert landed(zone) == []

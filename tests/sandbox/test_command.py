@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from harvester.sandbox.command import config, sandbox_command
-from harvester.sandbox.switches import ACCESS, Switches
+from harvester.sandbox.switches import ACCESS, Alignment, Switches
 from harvester.sandbox.world import World
 
 
@@ -54,6 +54,14 @@ def test_a_config_without_quotas_has_none() -> None:
         (["--max-depth", "0"], "neither a whole number from 1 nor none"),
         (["--account-code", "x=1"], "is not an account and a return code"),
         (["--order", "up"], "is not one of"),
+        (["--alignment", "calendar"], "is not one of"),
+        (["--outage", "30s-90s=nope"], "is not a time and a fault"),
+        (["--outage", "30s=reset"], "is not a time and a fault"),
+        (["--outage", "reset"], "is not a time and a fault"),
+        (["--outage", "1-2=reset"], "is not a number with a unit"),
+        (["--outage", "9s-2s=reset"], "ends before it begins"),
+        (["--neighbour-per-minute", "-1"], "is not in the range"),
+        (["--next-penalty", "5"], "is not a number with a unit"),
     ],
 )
 def test_wrong_options_are_usage_errors(options: list[str], message: str) -> None:
@@ -79,6 +87,28 @@ def test_worlds_without_sense_are_refused() -> None:
     world = World(today=dt.date(2026, 10, 31), accounts=1, calls_per_day=2e6)
     with pytest.raises(ValueError, match="scale the world down"):
         world.day(world.account_ids[0], dt.date(2026, 10, 28))
+
+
+def test_what_comes_and_goes_is_read() -> None:
+    """Times count from the beginning; `none` is never; outages add up."""
+    options = [
+        *("--outage=30s-1.5m=unavailable", "--outage=2h-3h=code:51001", "--alignment=fixed", "--no-quota-header"),
+        *("--neighbour-per-minute=40", "--neighbour-from=10s", "--neighbour-until=none", "--next-penalty=5m"),
+        *("--slow-latency=20s", "--slow-from=1m", "--slow-until=2m"),
+    ]
+    parsed = sandbox_command.make_context("sandbox", options).params
+    switches = Switches(**{field.name: parsed[field.name] for field in fields(Switches) if field.name in parsed})
+    assert switches == Switches(
+        outages=((30.0, 90.0, "unavailable"), (7_200.0, 10_800.0, "code:51001")),
+        alignment=Alignment.FIXED,
+        quota_header=False,
+        neighbour_per_minute=40,
+        neighbour_from_s=10.0,
+        next_penalty_s=300.0,
+        slow_latency_s=20.0,
+        slow_from_s=60.0,
+        slow_until_s=120.0,
+    )
 
 
 def test_units_are_read() -> None:

@@ -67,11 +67,20 @@ async def test_garbage_is_no_json(world: World, clock: Clock, connect: Connect) 
             await connect(sandbox).ask()
 
 
-@pytest.mark.parametrize(("fault", "status", "type_"), [("bad-gateway", 502, "text/html"), ("unavailable", 503, None)])
+@pytest.mark.parametrize(
+    ("fault", "status", "type_"),
+    [
+        ("bad-gateway", 502, "text/html"),
+        ("unavailable", 503, None),
+        ("server-error", 500, "text/html"),
+        ("html", 200, "text/html"),
+        ("too-many", 429, None),
+    ],
+)
 async def test_a_gateway_answers_without_an_envelope(
     world: World, connect: Connect, fault: str, status: int, *, type_: str | None
 ) -> None:
-    """HTML with 502, nothing with 503."""
+    """HTML or nothing, and with 429 when to come again; the request counts as any other."""
     async with serve(world, SMALL, clock=Clock()) as sandbox:
         client = connect(sandbox)
         sandbox.script(fault)
@@ -79,7 +88,11 @@ async def test_a_gateway_answers_without_an_envelope(
             body = await response.read()
     assert response.status == status
     assert bool(body) is (type_ is not None)
-    assert type_ is None or response.content_type == type_
+    assert type_ is None or (response.content_type == type_ and b"<html>" in body)
+    assert response.headers.get("Retry-After") == ("7" if status == 429 else None)
+    assert "X-TSA-Trace-Id" not in response.headers
+    assert (sandbox.stats.requests, sandbox.stats.faults) == (1, {fault: 1})
+    assert len(sandbox.stats.arrivals["1100000"]) == 1
 
 
 @pytest.mark.parametrize(
@@ -132,6 +145,62 @@ async def test_a_hanging_answer_ends_with_its_client(world: World, clock: Clock,
         with pytest.raises(asyncio.CancelledError):
             await task
         await until(lambda: sandbox.stats.in_flight == 0)
+
+
+async def test_a_stalled_body_ends_with_its_client(world: World, clock: Clock, connect: Connect) -> None:
+    """The headers and half of the body come at once, then nothing; when the client goes, the sandbox notices."""
+    async with serve(world, SMALL, clock=clock) as sandbox:
+        client = connect(sandbox)
+        sandbox.script("stall")
+        async with client.session.get(client.url()) as response:
+            promised = int(response.headers["Content-Length"])
+            assert len(await response.content.readexactly(promised // 2)) == promised // 2
+            assert sandbox.stats.in_flight == 1
+        await until(lambda: sandbox.stats.in_flight == 0)
+
+
+async def test_noise_is_no_http(world: World, clock: Clock, connect: Connect) -> None:
+    """The client cannot read it, the connection ends, and the request was counted."""
+    async with serve(world, SMALL, clock=clock) as sandbox:
+        client = connect(sandbox)
+        sandbox.script("noise")
+        with pytest.raises(aiohttp.ClientResponseError):
+            await client.body()
+        assert (sandbox.stats.requests, sandbox.stats.codes) == (1, {0: 1})
+        assert await client.code() == 0
+
+
+async def test_a_loop_is_endless(world: World, clock: Clock, connect: Connect) -> None:
+    """Whoever follows it stays on the host, carries the query along, and is counted each time."""
+    async with serve(world, SMALL, clock=clock) as sandbox:
+        client = connect(sandbox)
+        sandbox.script("loop")
+        with pytest.raises(aiohttp.TooManyRedirects):
+            await client.session.get(client.url(), max_redirects=5)
+        assert (sandbox.stats.requests, sandbox.stats.repeated_nonces, sandbox.stats.faults) == (5, 4, {"loop": 5})
+        sandbox.script("loop")
+        url = client.url()
+        async with client.session.get(url, allow_redirects=False) as response:
+            assert response.headers["Location"] == f"get?sandbox_loop=1&{url.raw_query_string}"
+        assert await client.code() == 0
+
+
+async def test_an_odd_gzip_is_none(world: World, clock: Clock, connect: Connect) -> None:
+    """The header says so, the body does not begin like one."""
+    async with serve(world, SMALL, clock=clock) as sandbox:
+        sandbox.script("odd-gzip")
+        with pytest.raises(aiohttp.ClientPayloadError):
+            await connect(sandbox).body()
+
+
+async def test_a_header_is_far_too_long(world: World, clock: Clock, connect: Connect) -> None:
+    """A mebibyte of it, in front of a good answer."""
+    async with serve(world, SMALL, clock=clock) as sandbox:
+        client = connect(sandbox)
+        sandbox.script("long-header")
+        async with client.session.get(client.url(), max_field_size=2 << 20, max_line_size=2 << 20) as response:
+            assert len(response.headers["X-Long"]) == 1 << 20
+            assert orjson.loads(await response.read())["code"] == 0
 
 
 async def test_a_dripping_body_is_whole_in_the_end(world: World, clock: Clock, connect: Connect) -> None:

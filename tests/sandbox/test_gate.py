@@ -58,7 +58,7 @@ def test_the_minute_is_exact_and_its_breach_costs_a_penalty() -> None:
     """The request beyond the quota bars the app for the penalty, then the window is free again."""
     gate = Gate(Switches(requests_per_minute=3, penalty_s=90))
     assert [knock(gate, NOW_S + at) for at in (0, 10, 20)] == [0, 0, 0]
-    assert gate.remaining(ACCESS) == "100%,0%"
+    assert gate.remaining(ACCESS, NOW_S + 20) == "100%,0%"
     assert knock(gate, NOW_S + 60) == 0
     assert [knock(gate, NOW_S + at) for at in (69.9, 70, 100, 159.8)] == [11017] * 4
     assert knock(gate, NOW_S + 159.9) == 0
@@ -68,7 +68,7 @@ def test_the_second_and_the_day_have_codes_of_their_own() -> None:
     """11016 passes within a second; 11018 lasts until midnight in Beijing, 16 hours away."""
     gate = Gate(Switches(requests_per_second=2, requests_per_day=4))
     assert [knock(gate, NOW_S + at) for at in (0, 0.5, 0.9, 1.0, 1.5, 9)] == [0, 0, 11016, 0, 0, 11018]
-    assert gate.remaining(ACCESS) == "0%,100%"
+    assert gate.remaining(ACCESS, NOW_S + 9) == "0%,100%"
     assert [knock(gate, NOW_S + hours * 3_600) for hours in (15.9, 16)] == [11018, 0]
 
 

@@ -184,16 +184,17 @@ async def test_the_quota_is_counted_where_it_is_spent(world: World, clock: Clock
             stats = await response.json()
     assert stats["codes"] == {"0": 5, "11017": 2, "12100": 1}
     assert stats["repeated_nonces"] == 1
-    assert stats["busiest"]["1100000"] == {"second": 6, "minute": 6}
+    assert stats["busiest"]["1100000"] == {"second": 6, "minute": 6, "day": 8}
 
 
 async def test_unknown_paths_and_methods_are_refused(world: World, clock: Clock, connect: Connect) -> None:
-    """12007 below the API's namespace, 404 elsewhere, always an envelope."""
+    """12007 below the API's namespace, 404 elsewhere, always an envelope; they are counted by themselves."""
     async with serve(world, clock=clock) as sandbox:
         session = connect(sandbox).session
         for method, path, status in (("POST", PATH, 200), ("GET", "/v3.0/x/get", 200), ("GET", "/", 404)):
             async with session.request(method, sandbox.base_url + path) as response:
                 assert (response.status, (await response.json())["code"]) == (status, 12007)
+        assert (sandbox.stats.elsewhere, sandbox.stats.requests) == (3, 0)
         async with session.get(f"{sandbox.base_url}/sandbox/truth?account_id=x") as response:
             assert response.status == 400
         async with session.get(f"{sandbox.base_url}/sandbox/accounts") as response:

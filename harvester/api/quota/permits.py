@@ -87,7 +87,10 @@ class Quota:
         self._unlimited_until = -inf
         """Until when requests may count that were sent before there was any limit."""
         self._keep_to_the_quota()
-        self._next_at = anyio.current_time() + still_to_wait_s(self._base_s, earlier, traffic.wall())
+        wait_s = still_to_wait_s(self._base_s, earlier, traffic.wall())
+        self._next_at = anyio.current_time() + wait_s
+        if wait_s > self._base_s:
+            self._unlimited_until = self._next_at  # of an earlier run
 
     @property
     def sent(self) -> int:
@@ -152,7 +155,9 @@ class Quota:
 
     async def _wait(self) -> float:
         while True:
-            await self._until_it_may_go()
+            at = await self._until_it_may_go()
+            if self.traffic.take():
+                return at
             await self.traffic.enter()
             at = anyio.current_time()
             try:
@@ -163,12 +168,13 @@ class Quota:
                 raise
             self.traffic.leave()  # something has happened meanwhile
 
-    async def _until_it_may_go(self) -> None:
+    async def _until_it_may_go(self) -> float:
         while isinstance(decision := self._decide(now := anyio.current_time()), Wait):
             self._words.waits(decision, now)
             self._waits_for_an_answer = decision.until == inf
             with anyio.move_on_after(decision.until - now):
                 await self.traffic.moved()
+        return now
 
     def _decide(self, now: float) -> Decision:
         """Whether a request may be sent; raises `QuotaSpent` when none may be any more."""
@@ -220,7 +226,7 @@ class Quota:
         if self._pauses.since is not None or self._pauses.knock is not pausing.Knock.NONE:
             self._pauses = pausing.answered(self._pauses, permit.at)
             self.traffic.wake()
-        self.traffic.answered(now - permit.at)
+        self.traffic.answered(now - permit.at, now)
         if figure:
             self._heed(figure, permit, now)
 
@@ -235,7 +241,7 @@ class Quota:
         """
         permit.told = True
         now = anyio.current_time()
-        self.traffic.answered(now - permit.at)
+        self.traffic.answered(now - permit.at, now)
         before = self._pauses
         told = Refused(limit=what, permit_at=permit.at, retry_after_s=retry_after_s, text=text)
         self._pauses = pausing.refused(before, told, now)

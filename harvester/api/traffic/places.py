@@ -23,8 +23,7 @@ class Places:
         Args:
             ahead: Whether to go before all who do not.
         """
-        if self._taken < self._allowed and not self._ahead and not self._waiting:
-            self._taken += 1
+        if self.take():
             return
         queue = self._ahead if ahead else self._waiting
         turn = asyncio.get_running_loop().create_future()
@@ -37,6 +36,12 @@ class Places:
             elif turn in queue:
                 queue.remove(turn)
             raise
+
+    def take(self) -> bool:
+        """Takes a place if one is free and nobody waits for it."""
+        free = self._taken < self._allowed and not self._ahead and not self._waiting
+        self._taken += free
+        return free
 
     def leave(self) -> None:
         """Gives a place back."""

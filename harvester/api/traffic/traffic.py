@@ -50,6 +50,7 @@ class Traffic:
         self._circuit = CLOSED
         self._retries = Retries()
         self._moved = anyio.Event()
+        self._until = inf
 
     @property
     def is_down(self) -> bool:
@@ -64,7 +65,14 @@ class Traffic:
 
     def decide(self, now: float) -> Decision:
         """Whether any request may be sent at loop time `now`."""
+        if now >= self._until:
+            return Wait(inf, "the ledger, which has to be told what was sent")
         return strictest(self._budget.decide(now), circuits.decide(self._circuit, now, self.patience_s))
+
+    def extend(self, until: float) -> None:
+        """Lets apps send up to loop time `until`: what they send by then would be reckoned with after a crash."""
+        self._until = until
+        self.wake()
 
     def in_time(self, decision: Decision) -> Decision:
         """The same decision, or `Over` where it waits beyond the end of the run's time."""
@@ -78,6 +86,10 @@ class Traffic:
         """Waits for a place in flight. Cancellation: none is taken."""
         await self._places.enter()
 
+    def take(self) -> bool:
+        """Takes a place in flight if one is free and nobody waits for it."""
+        return self._places.take()
+
     def leave(self) -> None:
         """Gives a place back."""
         self._places.leave()
@@ -87,9 +99,8 @@ class Traffic:
         self._budget.take()
         self._circuit = circuits.granted(self._circuit, now)
 
-    def answered(self, took_s: float) -> None:
-        """The API gave a usable answer, `took_s` after its permit."""
-        now = anyio.current_time()
+    def answered(self, took_s: float, now: float) -> None:
+        """The API gave a usable answer at loop time `now`, `took_s` after its permit."""
         if self._circuit is not CLOSED:
             self._close_circuit(now)
         self._retries = retrying.answered(self._retries)

@@ -15,7 +15,7 @@ from typing import Final, Self, TextIO
 
 from harvester.errors import DamagedError, NewerError, StorageError
 from harvester.landing.files import make_directory, storage, sync_directory
-from harvester.landing.ledger.schema import CREATE, MIGRATE, SCHEMA_VERSION, SOUND_DAY
+from harvester.landing.ledger.schema import CREATE, MIGRATE, SCHEMA_VERSION, SOUND
 from harvester.landing.lock import hold
 
 _NAME: Final = "ledger.sqlite"
@@ -96,8 +96,7 @@ class Database:
                     connection.close()
                     connection = in_memory
                     _bring_up_to_date(connection)
-                else:
-                    _check_days(connection, path)
+                _check_values(connection, path)
             except BaseException:
                 connection.close()
                 raise
@@ -222,24 +221,28 @@ def _check(connection: sqlite3.Connection, path: Path) -> int:
             raise damaged(path, finding)
     if version != SCHEMA_VERSION and version not in MIGRATE:
         raise damaged(path, "it holds no ledger")
+    if connection.execute("PRAGMA foreign_key_check").fetchone():
+        raise damaged(path, "an app's name is not as it was written")
     return version
 
 
-def _check_days(connection: sqlite3.Connection, path: Path) -> None:
+def _check_values(connection: sqlite3.Connection, path: Path) -> None:
     """What `quick_check` does not see without write access: SQLite leaves a table's checks out then."""
-    broken = f"SELECT 1 FROM days WHERE ({SOUND_DAY}) IS NOT TRUE LIMIT 1"  # noqa: S608 - our own words
-    if connection.execute(broken).fetchone():
-        raise damaged(path, "a day is not as it was written")
+    for table, (sound, what) in SOUND.items():
+        broken = f"SELECT 1 FROM {table} WHERE ({sound}) IS NOT TRUE LIMIT 1"  # noqa: S608 - our own words
+        if connection.execute(broken).fetchone():
+            raise damaged(path, f"{what} is not as it was written")
 
 
 def _bring_up_to_date(connection: sqlite3.Connection) -> None:
-    while (version := connection.execute("PRAGMA user_version").fetchone()[0]) < SCHEMA_VERSION:
-        try:
-            connection.executescript(f"BEGIN IMMEDIATE; {MIGRATE[version]} COMMIT;")
-        except BaseException:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            raise
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    steps = "".join(MIGRATE[one] for one in range(version, SCHEMA_VERSION))
+    try:
+        connection.executescript(f"BEGIN IMMEDIATE; {steps} COMMIT;" if steps else "")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
 
 
 def _is_full(path: Path) -> bool:

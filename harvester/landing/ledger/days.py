@@ -1,4 +1,4 @@
-"""Every account's days: what is complete, with the evidence; and how much of the quota was used."""
+"""Every account's days: what is complete, with the evidence."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -7,11 +7,10 @@ from typing import Final
 
 from harvester.landing.ledger.schema import seal_of
 from harvester.landing.ledger.unfinished import Unfinished
+from harvester.landing.ledger.usage import Usage
 from harvester.landing.publication import DayChange, Publication
-from harvester.model import AccountId, AppName, Status, Window
+from harvester.model import AccountId, Status, Window
 
-_DAY_HOURS: Final = 25
-"""The hours whose buckets may hold requests of the last 24: rather one too many."""
 _SEAL: Final = seal_of(":account", ":day", ":complete", ":queued", ":calls", ":in_file", ":read_on")
 _DAY: Final = ":account, :day, :complete, :queued, :calls, :in_file, :digest, :read_on"
 _PUT_DAY: Final = f"INSERT OR REPLACE INTO days VALUES ({_DAY}, {_SEAL})"  # noqa: S608 - our own words
@@ -41,7 +40,7 @@ class Known:
     queued: bool = False
 
 
-class Ledger(Unfinished):
+class Ledger(Unfinished, Usage):
     """What has been committed."""
 
     def known(self, window: Window, accounts: Iterable[AccountId]) -> dict[AccountId, dict[date, Known]]:
@@ -185,20 +184,3 @@ class Ledger(Unfinished):
         """Forgets how slices ended that ended before a day; what is complete stays known. Raises `StorageError`."""
         with self._transaction() as db:
             db.execute("DELETE FROM receipts WHERE at < ?", (before.isoformat(),))
-
-    def add_usage(self, app: AppName, requests: int, at: float) -> None:
-        """Counts requests sent by an app at Unix time `at`. Raises `StorageError`."""
-        with self._transaction() as db:
-            db.execute(
-                "INSERT INTO usage VALUES (?,?,?) ON CONFLICT DO UPDATE SET requests = requests + excluded.requests",
-                (app, int(at) // 3600, requests),
-            )
-
-    def usage(self, app: AppName, at: float) -> int:
-        """Requests that the app sent in the 24 hours before Unix time `at`, rounded up. Raises `StorageError`."""
-        with self._reading() as db:
-            row = db.execute(
-                "SELECT coalesce(sum(requests), 0) FROM usage WHERE app = ? AND hour > ?",
-                (app, int(at) // 3600 - _DAY_HOURS),
-            ).fetchone()
-        return int(row[0])

@@ -2,29 +2,29 @@
 
 from typing import Final
 
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 3
 
 
 _WEIGHTS: Final = (31, 7, 3, 5, 11, 13, 17)
 
 
 def seal_of(*values: str) -> str:
-    """SQL for a check number over one day's values; a flipped bit in any of them changes it.
+    """SQL for a check number over some values; a flipped bit in any of them changes it.
 
     `PRAGMA quick_check` looks at every row's.
 
     Args:
-        values: Account, day, complete, queued, calls, in_file and read_on, each as a column or parameter.
+        values: Whole numbers or NULL, at most seven, each as a column, a parameter or an expression.
     """
-    terms = (f"ifnull({value}, -1) % 2147483647 * {weight}" for value, weight in zip(values, _WEIGHTS, strict=True))
+    weighed = zip(values, _WEIGHTS[: len(values)], strict=True)
+    terms = (f"ifnull({value}, -1) % 2147483647 * {weight}" for value, weight in weighed)
     return f"({' + '.join(terms)}) % 2147483629"
 
 
 _SEAL: Final = seal_of("account_id", "day", "complete", "queued", "calls", "in_file", "read_on")
 _TYPES: Final = "typeof(calls) = 'integer' AND typeof(in_file) IN ('integer', 'null')"
 """A flipped bit can make an empty blob of a 0, which counts like one."""
-SOUND_DAY: Final = f"seal = {_SEAL} AND {_TYPES}"
-"""What holds of every row of `days`; SQLite looks at it only where it may write."""
+_SOUND_DAY: Final = f"seal = {_SEAL} AND {_TYPES}"
 _DAYS: Final = f"""
 CREATE TABLE days (  -- each account's Beijing day that a finished walk covered, or that has to be read again
     account_id INTEGER NOT NULL,
@@ -35,7 +35,7 @@ CREATE TABLE days (  -- each account's Beijing day that a finished walk covered,
     in_file INTEGER,            -- calls in its file; NULL when that is not known
     digest BLOB,                -- of the file; NULL when there is none, or when it is not known
     read_on INTEGER NOT NULL,   -- the Beijing day on which it was read last
-    seal INTEGER NOT NULL CHECK ({SOUND_DAY}),
+    seal INTEGER NOT NULL CHECK ({_SOUND_DAY}),
     PRIMARY KEY (account_id, day)
 ) WITHOUT ROWID;
 """
@@ -99,14 +99,52 @@ CREATE TABLE arrivals (  -- what was read of days that were over, by when and ho
     PRIMARY KEY (read_on, age, again)
 ) WITHOUT ROWID;
 """
-_USAGE: Final = """
-CREATE TABLE usage (  -- requests sent, by app and hour (Unix time / 3600)
-    app TEXT NOT NULL,
-    hour INTEGER NOT NULL,
+
+
+def seal_of_app(told_at: str, spacing_s: str, going: str, per_minute: str, learned_at: str) -> str:
+    """SQL for a check number over what an app told of itself; times count to the millisecond, the spacing to 1 µs."""
+    ms = (f"CAST({time} * 1000 AS INTEGER)" for time in (told_at, learned_at))
+    return seal_of(*ms, f"CAST({spacing_s} * 1000000 AS INTEGER)", going, per_minute)
+
+
+_APP_SEAL: Final = seal_of_app("told_at", "spacing_s", "going", "per_minute", "learned_at")
+_APP_TYPES: Final = (
+    "typeof(app) = 'text' AND typeof(told_at) IN ('real', 'null') AND typeof(learned_at) IN ('real', 'null')"
+    " AND typeof(spacing_s) = 'real' AND typeof(going) = 'integer' AND typeof(per_minute) IN ('integer', 'null')"
+)
+_APP_BOUNDS: Final = (
+    "abs(ifnull(told_at, 0)) < 1e12 AND (spacing_s = 0 OR spacing_s BETWEEN 1e-6 AND 1e6)"
+    " AND ifnull(per_minute, 1) > 0 AND (per_minute IS NULL) = (learned_at IS NULL)"
+)
+_SOUND_APP: Final = f"seal = {_APP_SEAL} AND {_APP_TYPES} AND {_APP_BOUNDS}"
+_SOUND_USAGE: Final = (
+    f"seal = {seal_of('minute', 'requests')} AND typeof(minute) = 'integer' AND typeof(requests) = 'integer'"
+    " AND requests > 0"
+)
+_USAGE: Final = f"""
+CREATE TABLE apps (  -- what each app's last run told of itself, and what is known of its quota
+    app TEXT PRIMARY KEY NOT NULL,
+    told_at REAL,               -- Unix time of its last word: what it sent until then is counted; NULL before
+    spacing_s REAL NOT NULL,    -- between two permits; 0 when there is no limit
+    going INTEGER NOT NULL,     -- whether it went on after that; stays so when it is killed
+    per_minute INTEGER,         -- its quota as the API's own figures showed it; NULL when that is not known
+    learned_at REAL,            -- Unix time when they did
+    seal INTEGER NOT NULL CHECK ({_SOUND_APP})
+) WITHOUT ROWID;
+CREATE TABLE usage (  -- requests sent, by app and minute (Unix time / 60)
+    app TEXT NOT NULL REFERENCES apps,  -- no check of one row sees that a flipped bit made another name of it
+    minute INTEGER NOT NULL,
     requests INTEGER NOT NULL,
-    PRIMARY KEY (app, hour)
+    seal INTEGER NOT NULL CHECK ({_SOUND_USAGE}),
+    PRIMARY KEY (app, minute)
 ) WITHOUT ROWID;
 """
+SOUND: Final = {
+    "days": (_SOUND_DAY, "a day"),
+    "apps": (_SOUND_APP, "what an app told of itself"),
+    "usage": (_SOUND_USAGE, "what an app sent"),
+}
+"""Table → what holds of every row, and what such a row is; SQLite looks at it only where it may write."""
 CREATE: Final = f"{_DAYS}{_RECEIPTS}{_NEW_TABLES}{_USAGE} PRAGMA user_version = {SCHEMA_VERSION};"
 """A new ledger."""
 _OLD_SEAL: Final = seal_of("account_id", "day", "complete", "0", "calls", "NULL", "day + 1")
@@ -124,5 +162,21 @@ DROP TABLE receipts_1;
 {_NEW_TABLES}
 PRAGMA user_version = 2;
 """  # noqa: S608 - our own words only
-MIGRATE: Final = {1: _FROM_1}
+_SOUND_HOUR: Final = (
+    "typeof(app) = 'text' AND typeof(hour) = 'integer' AND typeof(requests) = 'integer'"
+    " AND hour BETWEEN 0 AND 100000000 AND requests BETWEEN 1 AND 1000000000"
+)
+"""Hours carried no check number; one that cannot be is left out, rather than that no run begins."""
+_LAST: Final = "(max(hour) * 3600 + 3600.0)"
+_MINUTE: Final = "(hour * 60 + 59)"
+_FROM_2: Final = f"""
+ALTER TABLE usage RENAME TO usage_2;
+{_USAGE}
+INSERT INTO apps SELECT app, {_LAST}, 0, 0, NULL, NULL, {seal_of_app(_LAST, "0", "0", "NULL", "NULL")}
+    FROM usage_2 WHERE {_SOUND_HOUR} GROUP BY app;
+INSERT INTO usage SELECT app, {_MINUTE}, requests, {seal_of(_MINUTE, "requests")} FROM usage_2 WHERE {_SOUND_HOUR};
+DROP TABLE usage_2;
+PRAGMA user_version = 3;
+"""  # noqa: S608 - our own words only
+MIGRATE: Final = {1: _FROM_1, 2: _FROM_2}
 """A ledger of that version → of the next."""
