@@ -105,10 +105,13 @@ class Client:
         self._clock = Clock()
         self.attempts_failed = 0
 
-    @property
-    def skew_s(self) -> float:
-        """How far the API's clock is ahead of this machine's, in seconds, if that was corrected; else 0."""
-        return self._clock.skew_s
+    def notes(self) -> list[str]:
+        """What a person should know of afterwards."""
+        skew_s = self._clock.skew_s
+        if abs(skew_s) < TOLERATED_S:
+            return []
+        off = f"{abs(skew_s):,.0f} s {_side(skew_s)}"
+        return [f"this machine's clock was {off} the API's, and said which days to read: mend it"]
 
     async def fetch(self, account: Account, query: Query) -> Page | Refusal:
         """The page, or that the API does not serve such a page.
@@ -180,8 +183,8 @@ class Client:
         skew = self._clock.measure(date, self._around.wall(), refused=refused)
         if skew is not None:
             level = logging.WARNING if abs(skew) >= TOLERATED_S else logging.INFO
-            off = "behind" if skew > 0 else "ahead of"
-            log.log(level, "this machine's clock is %.0f s %s the API's; corrected for this run", abs(skew), off)
+            text = "this machine's clock is %.0f s %s the API's; corrected for this run"
+            log.log(level, text, abs(skew), _side(skew))
 
     def _give_up(self, account: Account, verdict: Verdict, fault: Fault) -> None:
         """Raises when no repetition of this call can help."""
@@ -231,6 +234,10 @@ class Client:
         log.log(level, "%s: attempt %d of %d failed, again in %.1f s: %s", who, effort.attempt, attempts, wait_s, fault)
         await traffic.retry_turn(wait_s)
         effort.attempt += 1
+
+
+def _side(skew_s: float) -> str:
+    return "behind" if skew_s > 0 else "ahead of"
 
 
 def _failed(account: Account, permit: Permit, fault: Fault) -> Failed:
