@@ -173,7 +173,7 @@ async def test_an_app_whose_day_is_over(tmp_path: Path) -> None:
     """11018 ends the app's slices, resumable; a day later the next run goes on."""
     async with sandbox(WORLD, Switches(requests_per_day=12, latency_s=0.1)) as served:
         assignment = assign(served, tmp_path)
-        nights = []
+        nights: list[Report] = []
         while not nights or (nights[-1].exit_code == ExitCode.BUDGET and len(nights) < 30):
             nights.append(await run(assignment))
             await anyio.sleep(86_400)

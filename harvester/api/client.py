@@ -22,7 +22,8 @@ _BASE_BACKOFF_S: Final = 1.0
 _WORTH_TELLING: Final = 3
 """Attempts that failed before a person is told: the first few are daily bread."""
 _MAX_WAITS: Final = 12
-"""A call is held back by its app's limits at most this often: an hour of five-minute pauses."""
+_MAX_WAITING_S: Final = 600.0
+"""A call that its app's limits hold back so often, and for so long, fails its slice: it may be what they are about."""
 _TOKEN_IS_DEAD: Final = frozenset({Verdict.STOP_TOKEN, Verdict.RENEW_TOKEN, Verdict.REREAD_TOKEN})
 _LIMITS: Final = {
     Verdict.WAIT_A_SECOND: Limit.SECOND,
@@ -71,8 +72,9 @@ class Surroundings:
 
 @dataclass(slots=True)
 class _Effort:
-    """What one logical call has taken so far."""
+    """What one logical call has taken so far, since Unix time `began`."""
 
+    began: float
     attempt: int = 1
     waits: int = 0
     healed: frozenset[Verdict] = frozenset()
@@ -124,7 +126,7 @@ class Client:
 
         Cancellation: at any await; a permit taken is used up, nothing else is.
         """
-        effort = _Effort()
+        effort = _Effort(self._around.wall())
         while True:
             answer = await self._attempt(account, query)
             if isinstance(answer, Page):
@@ -215,7 +217,7 @@ class Client:
         verdict, traffic = judge(fault), self._quotas[account.app].traffic
         if verdict in _LIMITS:
             effort.waits += 1
-            if effort.waits >= _MAX_WAITS:
+            if effort.waits >= _MAX_WAITS and self._around.wall() - effort.began >= _MAX_WAITING_S:
                 raise SliceFault(f"held back {effort.waits} times: {fault}")
             return
         can_heal = verdict is Verdict.RETRY_NOW or (verdict is Verdict.FIX_CLOCK and fault.date is not None)

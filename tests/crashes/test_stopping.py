@@ -95,10 +95,10 @@ def test_a_server_that_keeps_one_waiting(number: signal.Signals, fault: str, mot
 def test_a_pause_of_the_quota(mother: Nursery, tmp_path: Path) -> None:
     """A minute's pause after 11017 is not waited out."""
     needed = pages_needed(mother, tmp_path / "undisturbed")
-    with sandbox(WORLD, Switches(requests_per_minute=25)) as served:
+    with sandbox(WORLD, Switches(requests_per_minute=25, quota_header=False)) as served:
         ground = Ground(configure(tmp_path / "night", served, TERMS), WORLD)
         with harvester(ground.config) as process:
-            read_until(process, "waits")
+            read_until(process, "waiting: minute quota of app main, until ")
             process.send_signal(signal.SIGTERM)
             assert process.wait(SOON_S) == 143
         asked = served.stats.codes[0]

@@ -2,7 +2,8 @@
 
 from harvester.api.quota.figures import Figure
 from harvester.api.quota.limits import Limits
+from harvester.api.quota.own import Permit
 from harvester.api.quota.pauses import Limit
-from harvester.api.quota.permits import Permit, Quota
+from harvester.api.quota.permits import Quota
 
 __all__ = ["Figure", "Limit", "Limits", "Permit", "Quota"]

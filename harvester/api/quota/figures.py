@@ -23,12 +23,14 @@ class Sample:
         at: When its request was permitted, loop time.
         used: Percents of the minute that were used up, rounded up.
         counted: Requests of this run that the API had surely counted by then.
+        lost: Requests of this run that were over by then, and may or may not have been counted.
         sent: Requests of this run that it can have counted when it answered.
     """
 
     at: float
     used: int
     counted: int
+    lost: int
     sent: int
 
 

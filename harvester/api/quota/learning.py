@@ -14,6 +14,8 @@ from harvester.api.quota.own import Own
 _ENOUGH: Final = 5
 """Percents that must be used up before a quota is told from them: they are rounded."""
 _LATE_S: Final = 2.0
+_FEEL_A_MINUTE: Final = 0.01
+_FEEL_MOST: Final = 2.0
 _NO_MORE: Final = 10**9
 
 
@@ -30,6 +32,8 @@ class Learning:
         self._lowest: Sample | None = None
         """Where the figure began to rise."""
         self._last: Sample | None = None
+        self._felt_from: float | None = None
+        """Since when a quota is felt for that no figure shows."""
 
     def observe(self, sample: Sample, own: Own, now: float, *, steady_s: float) -> None:
         """Takes in a sample.
@@ -43,11 +47,11 @@ class Learning:
         if self._lowest is None or not steady_s:
             self._lowest = sample
         self._last = sample
-        if self.must_measure and sample.counted < sample.sent - 1:
+        if self.must_measure and own.under_way:
             return  # others are under way: too little is surely counted
         rise = sample.used - self._lowest.used
-        by_minute = (sample.counted - own.sent_by(now - MINUTE_S)) / max(1, sample.used)
-        by_rise = (sample.counted - self._lowest.sent) / max(1, rise + 1)
+        by_minute = (sample.counted - own.not_lost_by(now - MINUTE_S)) / max(1, sample.used)
+        by_rise = (sample.counted - (self._lowest.sent - self._lowest.lost)) / max(1, rise + 1)
         if rise >= _ENOUGH:
             self._show(100 * min(by_minute, by_rise))
         elif sample.used >= _ENOUGH and steady_s > MINUTE_S + _LATE_S:  # a calendar minute would have begun anew
@@ -63,7 +67,23 @@ class Learning:
             return False
         return self._last.used - self._lowest.used >= _ENOUGH
 
-    def struck(self, sent: int) -> None:
-        """The API refused requests since the minute is used up, of which this run has sent so many: it is less."""
-        if self.shown:
-            self._most = self.shown = max(1, min(self.shown, sent) * 9 // 10)
+    def struck(self, sent: int, now: float) -> None:
+        """The API refused a request at loop time `now`, since the minute is used up.
+
+        Where figures told a quota, it is less than that, if this run used a good part of it. Where none did, what this
+        run has sent is the best that is known, and is felt for again from there.
+
+        Args:
+            sent: What this run has sent in the minute before.
+            now: Loop time.
+        """
+        if self._last is None and sent >= _ENOUGH:
+            self.shown, self._felt_from = max(1, sent * 9 // 10), now
+        elif self.shown and 2 * sent >= self.shown:
+            self._most = self.shown = max(1, self.shown * 9 // 10)
+
+    def quota_at(self, now: float) -> int:
+        """Requests a minute, as far as is known at loop time `now`; 0 while nothing is."""
+        if self._felt_from is None:
+            return self.shown
+        return int(self.shown * min(_FEEL_MOST, 1 + _FEEL_A_MINUTE * (now - self._felt_from) / MINUTE_S))

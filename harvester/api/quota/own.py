@@ -1,6 +1,7 @@
 """What this run itself has sent, moment by moment, and how much of it the API has surely counted. Pure."""
 
 from bisect import bisect_left
+from dataclasses import dataclass
 from math import floor, inf
 from typing import Final
 
@@ -9,50 +10,78 @@ _PER_SECOND: Final = 4
 _KEPT: Final = 64 * _PER_SECOND
 
 
+@dataclass(slots=True)
+class Permit:
+    """Leave to send one request.
+
+    Attributes:
+        at: When it was given, loop time.
+        counted: How many requests of the app the API had surely counted by then.
+        lost: How many were over by then, and may or may not have been counted.
+        told: Whether what became of the request was told.
+    """
+
+    at: float
+    counted: int = 0
+    lost: int = 0
+    told: bool = False
+
+
 class Own:
     """Running counts of one app's requests.
 
     Attributes:
         sent: Permits given.
         counted: Requests that the API answered and did not refuse: those it has surely counted.
+        lost: Requests that are over, and may or may not have been counted.
     """
 
     def __init__(self) -> None:
         self.sent = 0
         self.counted = 0
+        self.lost = 0
         self._moments: list[int] = []
         """The moments in which permits were given…"""
-        self._before: list[int] = []
-        """… and how many there had been before each."""
+        self._before: list[tuple[int, int]] = []
+        """… and how many had been sent, and lost, before each."""
+
+    @property
+    def under_way(self) -> int:
+        """Requests that have not ended."""
+        return self.sent - self.counted - self.lost
 
     def send(self, now: float) -> None:
         """A permit is given at loop time `now`."""
         moment = floor(now * _PER_SECOND)
         if not self._moments or self._moments[-1] < moment:
             self._moments.append(moment)
-            self._before.append(self.sent)
+            self._before.append((self.sent, self.lost))
             if len(self._moments) > 2 * _KEPT:
                 del self._moments[:-_KEPT], self._before[:-_KEPT]
         self.sent += 1
 
     def sent_since(self, since: float) -> int:
         """Permits given since loop time `since`, a minute ago at most; up to a moment's too many, never too few."""
-        return self.sent - self._sent_before(floor(since * _PER_SECOND))
+        return self.sent - self._at(floor(since * _PER_SECOND))[0]
 
-    def sent_by(self, by: float) -> int:
-        """Permits given up to loop time `by`, a minute ago at most; up to a moment's too many, never too few."""
-        return self._sent_before(floor(by * _PER_SECOND) + 1)
+    def not_lost_by(self, by: float) -> int:
+        """Of the permits given up to loop time `by`, a minute ago at most, those whose requests were not lost by then.
+
+        Up to a moment's too many, never too few.
+        """
+        moment = floor(by * _PER_SECOND)
+        return self._at(moment + 1)[0] - self._at(moment)[1]
 
     def freed_at(self, most: int, now: float) -> float:
         """The loop time from which the last minute holds fewer than `most` permits; `-inf` if it does now."""
         if self.sent_since(now - 60) < most:
             return -inf
-        for moment, before in zip(reversed(self._moments), reversed(self._before), strict=True):
-            if self.sent - before >= most:
+        for moment, (sent, _) in zip(reversed(self._moments), reversed(self._before), strict=True):
+            if self.sent - sent >= most:
                 return 60 + (moment + 1) / _PER_SECOND
         return now + 60
 
-    def _sent_before(self, moment: int) -> int:
-        """How many permits there had been when a moment began."""
+    def _at(self, moment: int) -> tuple[int, int]:
+        """How many had been sent, and lost, when a moment began."""
         at = bisect_left(self._moments, moment)
-        return self._before[at] if at < len(self._moments) else self.sent
+        return self._before[at] if at < len(self._moments) else (self.sent, self.lost)

@@ -70,6 +70,7 @@ class Pauses:
         strikes: How often each limit was reached, one pause after the other.
         knock: Whether a single request has to go first.
         since: When the first of the refusals came that no good answer has followed yet; `None` when none.
+        latest: When the latest refusal came.
         margin: How much further apart permits are because of 11016, as a share; see `margin_at`.
         margin_since: Loop time of the last 11016.
     """
@@ -80,6 +81,7 @@ class Pauses:
     strikes: tuple[tuple[Limit, int], ...] = ()
     knock: Knock = Knock.NONE
     since: float | None = None
+    latest: float = -inf
     margin: float = 0.0
     margin_since: float = -inf
 
@@ -118,6 +120,7 @@ def refused(pauses: Pauses, what: Refused, now: float) -> Pauses:
         strikes=(*((one, many) for one, many in pauses.strikes if one is not limit), (limit, strikes)),
         knock=Knock.NONE if limit is Limit.SECOND and pauses.knock is Knock.NONE else Knock.DUE,
         since=now if pauses.since is None else pauses.since,
+        latest=now,
         margin=margin,
         margin_since=margin_since,
     )
@@ -143,9 +146,10 @@ def decide(pauses: Pauses, now: float, app: str, patience_s: float | None) -> De
         app: For a person.
         patience_s: How long an app is refused before its slices are left to the next run; `None` for ever.
     """
-    if patience_s is not None and pauses.since is not None and now - pauses.since >= patience_s:
-        what = pauses.limit.value if pauses.limit else "limit"
-        return Over(f"app {app}: the API has refused everything for {(now - pauses.since) / 60:.0f} min: {what}")
+    refused_s = 0.0 if pauses.since is None else pauses.latest - pauses.since
+    if patience_s is not None and refused_s >= patience_s:
+        what = pauses.limit.value if pauses.limit else "a limit"
+        return Over(f"app {app}: the API has refused everything for {refused_s / 60:.0f} min: {what}")
     if now < pauses.until:
         limit = pauses.limit
         told = limit is not None and limit is not Limit.SECOND

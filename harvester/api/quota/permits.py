@@ -9,7 +9,6 @@ network jitter to spare.
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from math import inf
 
 import anyio
@@ -20,7 +19,7 @@ from harvester.api.quota import pauses as pausing
 from harvester.api.quota.day import Day
 from harvester.api.quota.figures import Figure
 from harvester.api.quota.limits import MINUTE_S, Limits, still_to_wait_s
-from harvester.api.quota.own import Own
+from harvester.api.quota.own import Own, Permit
 from harvester.api.quota.pauses import Limit, Pauses, Refused
 from harvester.api.quota.steering import Steering
 from harvester.api.quota.words import Words
@@ -37,21 +36,6 @@ LATE_S = 0.005
 """Timers fire late, by a millisecond or so. So much the next permit makes up for: half of the headroom in a second."""
 _ROUNDING_S = 1e-6
 """What the sums of floating-point seconds may be off."""
-
-
-@dataclass(slots=True)
-class Permit:
-    """Leave to send one request.
-
-    Attributes:
-        at: When it was given, loop time.
-        counted: How many requests the API had surely counted by then.
-        told: Whether what became of the request was told.
-    """
-
-    at: float
-    counted: int
-    told: bool = False
 
 
 class Quota:
@@ -79,9 +63,9 @@ class Quota:
         self._pauses = Pauses()
         self._words = Words(app, traffic)
         self._turn = Places(1)
-        self._under_way = 0
         self._waits_for_an_answer = False
         self._closed: str | None = None
+        self._kept: int | None = None
         self._base_s = -1.0
         self._limiter: AsyncLimiter | None = None
         self._unlimited_until = -inf
@@ -141,15 +125,15 @@ class Quota:
             self._grant(at)
         finally:
             self._turn.leave()
-        permit = Permit(at, self._own.counted)
+        permit = Permit(at, self._own.counted, self._own.lost)
         try:
             yield permit
         finally:
-            self._under_way -= 1
             self.traffic.leave()
             if self._waits_for_an_answer:
                 self.traffic.wake()
             if not permit.told:
+                self._own.lost += 1
                 self._pauses = pausing.unanswered(self._pauses, at)
                 self.traffic.unanswered(at)
 
@@ -191,7 +175,7 @@ class Quota:
             pausing.decide(self._pauses, now, self.app, self.traffic.patience_s),
             self._day.decide(self.traffic.wall(), now, self.app),
             Wait(self._next_at) if now < self._next_at else GO,
-            Wait(inf) if self._under_way and self._goes_alone else GO,
+            Wait(inf) if self._own.under_way and self._goes_alone else GO,
         )
 
     @property
@@ -202,7 +186,6 @@ class Quota:
         self._next_at = max(self._next_at, at - LATE_S) + self._spacing_s(at)
         if at < self._unlimited_until and (quota := self._steering.quota):  # what went out before the quota was known
             self._next_at = max(self._next_at, self._own.freed_at(quota - 1, at))
-        self._under_way += 1
         self._own.send(at)
         self._day.take(self.traffic.wall())
         self._pauses = pausing.granted(self._pauses)
@@ -210,6 +193,8 @@ class Quota:
 
     def _spacing_s(self, now: float) -> float:
         """Seconds to the next permit: never less than what the quota allows."""
+        if self._steering.quota != self._kept:
+            self._keep_to_the_quota()
         pace = self._steering.pace(self._own, now, self._pauses.strikes_at(Limit.MINUTE, now))
         return max(self._base_s, MINUTE_S / pace if pace else 0.0) * (1 + self._pauses.margin_at(now))
 
@@ -240,6 +225,7 @@ class Quota:
             retry_after_s: Its own wish, in seconds.
         """
         permit.told = True
+        self._own.lost += 1
         now = anyio.current_time()
         self.traffic.answered(now - permit.at, now)
         before = self._pauses
@@ -255,6 +241,7 @@ class Quota:
     def failed(self, permit: Permit, what: Failed) -> None:
         """The request brought no usable answer."""
         permit.told = True
+        self._own.lost += 1
         self._pauses = pausing.unanswered(self._pauses, permit.at)
         self.traffic.failed(what)
 
@@ -265,7 +252,7 @@ class Quota:
 
     def _heed(self, figure: Figure, permit: Permit, now: float) -> None:
         before = self._steering.learned
-        self._steering.observe(figure, self._own, permit_at=permit.at, counted=permit.counted, now=now)
+        self._steering.observe(figure, self._own, permit, now)
         if self._steering.learned != before:
             self._keep_to_the_quota()
             if before is None:
@@ -278,7 +265,8 @@ class Quota:
         A bucket that leaks one permit each spacing and holds hardly more: its size is its burst, and one of
         `per_minute` would let twice the quota through in a minute.
         """
-        spacing_s = Limits(per_second=self._limits.per_second, per_minute=self._steering.quota).spacing_s
+        self._kept = self._steering.quota
+        spacing_s = Limits(per_second=self._limits.per_second, per_minute=self._kept).spacing_s
         if spacing_s != self._base_s:
             self._base_s = spacing_s
             more = LATE_S + _ROUNDING_S

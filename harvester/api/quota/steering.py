@@ -14,7 +14,7 @@ from typing import Final
 from harvester.api.quota.figures import Figure, Lately, Sample
 from harvester.api.quota.learning import Learning
 from harvester.api.quota.limits import HEADROOM, MINUTE_S
-from harvester.api.quota.own import Own
+from harvester.api.quota.own import Own, Permit
 
 WORTH_MINDING: Final = 0.03
 """The share of others below which they are not minded: what rounding and the network amount to."""
@@ -25,7 +25,9 @@ _GUARD: Final = 0.02
 _GUARD_MOST: Final = 0.10
 """… but never more than that."""
 _LEAST_SHARE: Final = 0.02
-_LEAST_PACE: Final = 0.1
+_LEAST_BRAKE: Final = 0.1
+_TRICKLE: Final = 6.0
+"""So many requests a minute are sent though others use it all: how else would it be seen that they are gone?"""
 _BRAKE_FROM: Final = 0.03
 """When less than that is left of the minute, permits come more slowly still."""
 _MAKE_GOOD_S: Final = 15.0
@@ -35,8 +37,8 @@ _TELLING_S: Final = 10.0
 """A rise in less than that tells what others use at least, but not about how much."""
 _DROP: Final = 1
 """A figure that falls back by more than that began a new minute, or was relieved of an old one."""
-_SILENCE_S: Final = 5.0
-"""Figures that come so seldom tell nothing of the time between them."""
+_SILENCE_S: Final = 35.0
+"""Figures that come so seldom tell nothing of the time between them, unless requests are as far apart anyway."""
 _BELIEVED_S: Final = 120.0
 """So long a figure of zero is believed while the API answers everything."""
 
@@ -58,6 +60,7 @@ class Steering:
         self.figure: Figure | None = None
         self._configured = per_minute
         self._learning = Learning((learned or 0) if per_minute is None else 0)
+        self._learned = self._learning.shown
         self._lately = Lately()
         self._held = (0.0, 0.0)
         """The most that others were seen to use in the minute before this one, and in this one."""
@@ -73,7 +76,7 @@ class Steering:
     @property
     def quota(self) -> int | None:
         """Requests a minute; `None` while unknown."""
-        return self._configured or self._learning.shown or None
+        return self._configured or self._learned or None
 
     @property
     def shown(self) -> int:
@@ -98,30 +101,31 @@ class Steering:
         """
         return self._day_was_left and self.figure is not None and self.figure.day <= 0
 
-    def observe(self, figure: Figure, own: Own, *, permit_at: float, counted: int, now: float) -> None:
+    def observe(self, figure: Figure, own: Own, permit: Permit, now: float) -> None:
         """Takes in an answer's figures, if they are surely later than those before: answers overtake one another.
 
         Args:
             figure: The figures.
             own: What this run has sent by now.
-            permit_at: When the request was permitted, loop time.
-            counted: `own.counted` at that moment.
+            permit: The request's.
             now: Loop time.
         """
-        if self._seen_at is not None and permit_at < self._seen_at:
+        if self._seen_at is not None and permit.at < self._seen_at:
             return  # it may have been counted before the one that was seen last
         self.figure = figure
         self._day_was_left = self._day_was_left or figure.day > 0
         self._used_up_since = None if figure.minute else self._used_up_since or now
-        sample = Sample(at=permit_at, used=100 - figure.minute, counted=counted, sent=own.sent)
-        self._watch(sample.used, now)
+        sample = Sample(at=permit.at, used=100 - figure.minute, counted=permit.counted, lost=permit.lost, sent=own.sent)
+        self._watch(sample, now)
         self._learning.observe(sample, own, now, steady_s=now - self._steady_since)
+        self._learned = self._learning.quota_at(now)
         if quota := self.quota:
             self._look_for_others(sample, own, quota, now)
 
-    def _watch(self, used: int, now: float) -> None:
-        silent_s = now - (self._seen_at or 0.0)
-        if silent_s > _SILENCE_S:
+    def _watch(self, sample: Sample, now: float) -> None:
+        used, silent_s = sample.used, now - (self._seen_at or 0.0)
+        apart_s = 3 * MINUTE_S / self.quota if self.quota else 0.0
+        if silent_s > _SILENCE_S + apart_s + 2 * (now - sample.at):
             self._lately.clear()
             self._watched_since = self._steady_since = now
             self._turned_at += silent_s  # what was seen of others before a pause is still the last that was seen
@@ -133,7 +137,8 @@ class Steering:
         """The API refused a request because the minute is used up: what was learned was too much."""
         self._used_up_since = now
         if not self._configured:
-            self._learning.struck(own.sent_since(now - MINUTE_S))
+            self._learning.struck(own.sent_since(now - MINUTE_S), now)
+            self._learned = self._learning.quota_at(now)
 
     def _look_for_others(self, sample: Sample, own: Own, quota: int, now: float) -> None:
         surely, likely = self._seen(sample, own, quota, now)
@@ -144,7 +149,8 @@ class Steering:
             if before := self._lately.before(sample.at - span_s):
                 in_a_minute = MINUTE_S / (sample.at - before.at)
                 rise, mine = sample.used - before.used, (sample.sent - before.sent) / quota
-                surely = max(surely, (((rise - 1) / 100) - (sample.sent - before.counted) / quota) * in_a_minute)
+                most = (sample.sent - before.counted - before.lost) / quota
+                surely = max(surely, ((rise - 1) / 100 - most) * in_a_minute)
                 if span_s >= _TELLING_S:
                     likely = max(likely, (rise / 100 - mine) * in_a_minute)
         self._lately.add(sample)
@@ -170,6 +176,8 @@ class Steering:
             now: Loop time.
             strikes: How often the API has refused requests of this app for its minute's quota lately.
         """
+        if not self._configured:
+            self._learned = self._learning.quota_at(now)
         quota = self.quota
         if quota is None or self.others < WORTH_MINDING:
             return quota and quota * HEADROOM
@@ -177,8 +185,9 @@ class Steering:
         watched_s = min(MINUTE_S, now - self._watched_since)
         too_much = own.sent_since(now - watched_s) - allowed * watched_s / MINUTE_S
         left = 1.0 if self.figure is None else self.figure.minute / 100
-        brake = max(_LEAST_PACE, min(1.0, left / _BRAKE_FROM))
-        return brake * max(_LEAST_PACE * allowed, allowed - max(0.0, too_much) * MINUTE_S / _MAKE_GOOD_S)
+        brake = max(_LEAST_BRAKE, min(1.0, left / _BRAKE_FROM))
+        braked = brake * (allowed - max(0.0, too_much) * MINUTE_S / _MAKE_GOOD_S)
+        return min(quota * HEADROOM, max(_TRICKLE, braked))
 
     def share(self, strikes: int = 0) -> float:
         """The share of the quota that is this run's, 0 to 1."""

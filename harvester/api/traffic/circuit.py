@@ -14,6 +14,7 @@ from harvester.model import AccountId
 UNREACHABLE_IN_A_ROW: Final = 3
 FAILED_IN_A_ROW: Final = 10
 ACCOUNTS: Final = 3
+_STREAK_S: Final = 300.0
 _FIRST_PROBE_S: Final = 2.0
 _LONGEST_PROBE_S: Final = 60.0
 
@@ -48,6 +49,7 @@ class Circuit:
         probe_at: When the next probe may go, loop time.
         probing: When the probe that is under way was permitted; `None` when none is.
         probes: How many there were.
+        latest: Loop time of the last failure.
         text: What the last attempt brought.
     """
 
@@ -59,6 +61,7 @@ class Circuit:
     probe_at: float = -inf
     probing: float | None = None
     probes: int = 0
+    latest: float = -inf
     text: str = ""
 
 
@@ -71,7 +74,9 @@ def failed(circuit: Circuit, what: Failed, now: float) -> Circuit:
         if circuit.probing != what.permit_at:
             return circuit  # it was under way before
         wait_s = min(_FIRST_PROBE_S * 2.0 ** min(circuit.probes, 10), _LONGEST_PROBE_S)
-        return replace(circuit, probing=None, probe_at=now + wait_s, text=what.text)
+        return replace(circuit, probing=None, probe_at=now + wait_s, latest=now, text=what.text)
+    if now - circuit.latest > _STREAK_S:
+        circuit = CLOSED  # what failed long ago has nothing to do with it
     accounts = circuit.accounts if len(circuit.accounts) >= ACCOUNTS else circuit.accounts | {what.account_id}
     in_a_row, unreachable = circuit.in_a_row + 1, circuit.unreachable + what.unreachable
     down = unreachable >= UNREACHABLE_IN_A_ROW or (in_a_row >= FAILED_IN_A_ROW and len(accounts) >= ACCOUNTS)
@@ -83,6 +88,7 @@ def failed(circuit: Circuit, what: Failed, now: float) -> Circuit:
         since=what.permit_at if circuit.since is None else circuit.since,
         is_open=down,
         probe_at=now + _FIRST_PROBE_S if down else -inf,
+        latest=now,
         text=what.text,
     )
 
@@ -97,8 +103,8 @@ def decide(circuit: Circuit, now: float, patience_s: float | None) -> Decision:
     """
     if not circuit.is_open:
         return GO
-    down_s = now - (circuit.since or 0.0)
-    if patience_s is not None and down_s >= patience_s and circuit.probing is None:
+    down_s = circuit.latest - (circuit.since or 0.0)
+    if patience_s is not None and down_s >= patience_s:
         return Over(f"the API has not answered for {max(1, round(down_s / 60))} min, the last attempt: {circuit.text}")
     if circuit.probing is not None:
         return Wait(inf, "an answer of the API, which is down")
