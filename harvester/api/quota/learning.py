@@ -67,17 +67,18 @@ class Learning:
             return False
         return self._last.used - self._lowest.used >= _ENOUGH
 
-    def struck(self, sent: int, now: float) -> None:
+    def struck(self, sent: int, now: float, strikes: int) -> None:
         """The API refused a request at loop time `now`, since the minute is used up.
 
-        Where figures told a quota, it is less than that, if this run used a good part of it. Where none did, what this
-        run has sent is the best that is known, and is felt for again from there.
+        Where figures told a quota, it is less than that, if this run used a good part of it. Where none did and it
+        happens again, what this run has sent is the best that is known, and more is felt for from there.
 
         Args:
             sent: What this run has sent in the minute before.
             now: Loop time.
+            strikes: How often it has happened lately, this time included.
         """
-        if self._last is None and sent >= _ENOUGH:
+        if self._last is None and strikes > 1 and sent >= _ENOUGH:
             self.shown, self._felt_from = max(1, sent * 9 // 10), now
         elif self.shown and 2 * sent >= self.shown:
             self._most = self.shown = max(1, self.shown * 9 // 10)

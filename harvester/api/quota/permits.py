@@ -232,7 +232,7 @@ class Quota:
         told = Refused(limit=what, permit_at=permit.at, retry_after_s=retry_after_s, text=text)
         self._pauses = pausing.refused(before, told, now)
         if self._pauses is not before and what is Limit.MINUTE:
-            self._steering.struck(self._own, now)
+            self._steering.struck(self._own, now, self._pauses.strikes_at(what, now))
             self._keep_to_the_quota()
         if self._pauses is not before:
             self._words.refused(what, text)

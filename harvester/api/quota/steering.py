@@ -133,11 +133,11 @@ class Steering:
             self._steady_since = now
         self._last_used, self._seen_at = used, now
 
-    def struck(self, own: Own, now: float) -> None:
-        """The API refused a request because the minute is used up: what was learned was too much."""
+    def struck(self, own: Own, now: float, strikes: int) -> None:
+        """The API refused a request because the minute is used up, not for the first time lately if `strikes` > 1."""
         self._used_up_since = now
         if not self._configured:
-            self._learning.struck(own.sent_since(now - MINUTE_S), now)
+            self._learning.struck(own.sent_since(now - MINUTE_S), now, strikes)
             self._learned = self._learning.quota_at(now)
 
     def _look_for_others(self, sample: Sample, own: Own, quota: int, now: float) -> None:
