@@ -4,7 +4,7 @@ Requests are remembered by minute, so that a day of a run costs 1,440 numbers. A
 minute is 24 hours old: a minute too long at most, never too short.
 """
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Mapping
 from math import floor
 from typing import Final
@@ -21,13 +21,17 @@ class Day:
 
     Args:
         per_day: Requests in any 24 hours; `None` for any number.
-        by_minute: What earlier runs sent, by Unix minute.
+        by_minute: What earlier runs sent, by Unix minute; minutes to come count as this one.
+        wall: Unix seconds.
     """
 
-    def __init__(self, per_day: int | None, by_minute: Mapping[int, int]) -> None:
+    def __init__(self, per_day: int | None, by_minute: Mapping[int, int], wall: float) -> None:
         self._per_day = per_day
-        self._minutes = deque(sorted(by_minute.items()))
         self._used = sum(by_minute.values())
+        sent: Counter[int] = Counter()
+        for minute, requests in by_minute.items():
+            sent[min(minute, floor(wall / 60))] += requests
+        self._minutes = deque(sorted(sent.items()))
 
     def used(self, wall: float) -> int:
         """Requests that count at Unix time `wall`."""

@@ -44,14 +44,15 @@ class Learning:
             now: Loop time.
             steady_s: For how long the figure has been watched without falling back.
         """
-        if self._lowest is None or not steady_s:
+        fell = self._last is not None and sample.used < self._last.used
+        if self._lowest is None or fell or not steady_s:
             self._lowest = sample
         self._last = sample
         if self.must_measure and own.under_way:
             return  # others are under way: too little is surely counted
         rise = sample.used - self._lowest.used
         by_minute = (sample.counted - own.not_lost_by(now - MINUTE_S)) / max(1, sample.used)
-        by_rise = (sample.counted - (self._lowest.sent - self._lowest.lost)) / max(1, rise + 1)
+        by_rise = (sample.counted - (self._lowest.sent - self._lowest.lost)) / (max(0, rise) + 2)
         if rise >= _ENOUGH:
             self._show(100 * min(by_minute, by_rise))
         elif sample.used >= _ENOUGH and steady_s > MINUTE_S + _LATE_S:  # a calendar minute would have begun anew

@@ -21,9 +21,10 @@ _SECOND_S: Final = 1.0
 _OTHER_PAUSE_S: Final = 15.0
 _FORGOTTEN_S: Final = 900.0
 """A limit that was not reached for so long after its last pause is reached for the first time again."""
-_MARGIN_STEP: Final = 0.02
+_STEP: Final = 0.02
 _MARGIN_MOST: Final = 0.2
-_MARGIN_HALVES_S: Final = 1800.0
+_RESERVE_MOST: Final = 0.1
+_HALVES_S: Final = 1800.0
 
 
 class Limit(Enum):
@@ -73,6 +74,8 @@ class Pauses:
         latest: When the latest refusal came.
         margin: How much further apart permits are because of 11016, as a share; see `margin_at`.
         margin_since: Loop time of the last 11016.
+        reserve: The share of the minute that is left alone because of 11017; see `reserve_at`.
+        reserve_since: Loop time of the last 11017.
     """
 
     until: float = -inf
@@ -84,6 +87,8 @@ class Pauses:
     latest: float = -inf
     margin: float = 0.0
     margin_since: float = -inf
+    reserve: float = 0.0
+    reserve_since: float = -inf
 
     def ended(self, limit: Limit) -> float:
         """When the last pause for a limit ends or ended."""
@@ -95,7 +100,11 @@ class Pauses:
 
     def margin_at(self, now: float) -> float:
         """How much further apart permits are at loop time `now`: 0.02 for each 11016, at most 0.2, halved in 30 min."""
-        return self.margin * 0.5 ** ((now - self.margin_since) / _MARGIN_HALVES_S) if self.margin else 0.0
+        return _faded(self.margin, now - self.margin_since)
+
+    def reserve_at(self, now: float) -> float:
+        """The share that is left alone at loop time `now`: 0.02 for each 11017, at most 0.1, halved in 30 min."""
+        return _faded(self.reserve, now - self.reserve_since)
 
 
 def refused(pauses: Pauses, what: Refused, now: float) -> Pauses:
@@ -109,9 +118,12 @@ def refused(pauses: Pauses, what: Refused, now: float) -> Pauses:
         return pauses
     strikes = pauses.strikes_at(limit, now) + 1
     until = now + _pause_s(what, strikes)
-    margin, margin_since = pauses.margin, pauses.margin_since
     if limit is Limit.SECOND:
-        margin, margin_since = min(_MARGIN_MOST, pauses.margin_at(now) + _MARGIN_STEP), now
+        margin = min(_MARGIN_MOST, pauses.margin_at(now) + _STEP)
+        pauses = replace(pauses, margin=margin, margin_since=now)
+    if limit is Limit.MINUTE:
+        reserve = min(_RESERVE_MOST, pauses.reserve_at(now) + _STEP)
+        pauses = replace(pauses, reserve=reserve, reserve_since=now)
     return replace(
         pauses,
         until=max(until, pauses.until),
@@ -121,9 +133,11 @@ def refused(pauses: Pauses, what: Refused, now: float) -> Pauses:
         knock=Knock.NONE if limit is Limit.SECOND and pauses.knock is Knock.NONE else Knock.DUE,
         since=now if pauses.since is None else pauses.since,
         latest=now,
-        margin=margin,
-        margin_since=margin_since,
     )
+
+
+def _faded(share: float, after_s: float) -> float:
+    return share * 0.5 ** (after_s / _HALVES_S) if share else 0.0
 
 
 def _pause_s(what: Refused, strikes: int) -> float:

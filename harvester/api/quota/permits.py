@@ -58,7 +58,7 @@ class Quota:
         self._limits = limits
         self.traffic = traffic
         self._own = Own()
-        self._day = Day(limits.per_day, earlier.by_minute)
+        self._day = Day(limits.per_day, earlier.by_minute, traffic.wall())
         self._steering = Steering(limits.per_minute, None if limits.per_minute else earlier.learned_per_minute)
         self._pauses = Pauses()
         self._words = Words(app, traffic)
@@ -195,7 +195,7 @@ class Quota:
         """Seconds to the next permit: never less than what the quota allows."""
         if self._steering.quota != self._kept:
             self._keep_to_the_quota()
-        pace = self._steering.pace(self._own, now, self._pauses.strikes_at(Limit.MINUTE, now))
+        pace = self._steering.pace(self._own, now, self._pauses.reserve_at(now))
         return max(self._base_s, MINUTE_S / pace if pace else 0.0) * (1 + self._pauses.margin_at(now))
 
     def answered(self, permit: Permit, figure: Figure | None) -> None:

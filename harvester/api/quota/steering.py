@@ -21,9 +21,7 @@ WORTH_MINDING: Final = 0.03
 _LATE_S: Final = 2.0
 """How much later than it was sent a request may be counted."""
 _GUARD: Final = 0.02
-"""The share that is left alone while others use the app; as much again for each refusal of the last 15 minutes, …"""
-_GUARD_MOST: Final = 0.10
-"""… but never more than that."""
+"""The share that is left alone while others use the app, besides what refusals have taught to leave alone."""
 _LEAST_SHARE: Final = 0.02
 _LEAST_BRAKE: Final = 0.1
 _TRICKLE: Final = 6.0
@@ -114,7 +112,8 @@ class Steering:
             return  # it may have been counted before the one that was seen last
         self.figure = figure
         self._day_was_left = self._day_was_left or figure.day > 0
-        self._used_up_since = None if figure.minute else self._used_up_since or now
+        if figure.minute or self._used_up_since is None:
+            self._used_up_since = None if figure.minute else now
         sample = Sample(at=permit.at, used=100 - figure.minute, counted=permit.counted, lost=permit.lost, sent=own.sent)
         self._watch(sample, now)
         self._learning.observe(sample, own, now, steady_s=now - self._steady_since)
@@ -168,20 +167,20 @@ class Steering:
         """Whether the minute is said to be used up for minutes on end, while the API refuses nothing."""
         return self._used_up_since is not None and now - self._used_up_since > _BELIEVED_S
 
-    def pace(self, own: Own, now: float, strikes: int) -> float | None:
+    def pace(self, own: Own, now: float, reserve: float) -> float | None:
         """Requests a minute that are this run's to send now; `None` while no quota is known.
 
         Args:
             own: What it has sent.
             now: Loop time.
-            strikes: How often the API has refused requests of this app for its minute's quota lately.
+            reserve: The share that is left alone because the API has refused requests lately.
         """
         if not self._configured:
             self._learned = self._learning.quota_at(now)
         quota = self.quota
         if quota is None or self.others < WORTH_MINDING:
-            return quota and quota * HEADROOM
-        allowed = quota * self.share(strikes)
+            return quota and quota * self.share(reserve)
+        allowed = quota * self.share(reserve)
         watched_s = min(MINUTE_S, now - self._watched_since)
         too_much = own.sent_since(now - watched_s) - allowed * watched_s / MINUTE_S
         left = 1.0 if self.figure is None else self.figure.minute / 100
@@ -189,9 +188,8 @@ class Steering:
         braked = brake * (allowed - max(0.0, too_much) * MINUTE_S / _MAKE_GOOD_S)
         return min(quota * HEADROOM, max(_TRICKLE, braked))
 
-    def share(self, strikes: int = 0) -> float:
+    def share(self, reserve: float = 0.0) -> float:
         """The share of the quota that is this run's, 0 to 1."""
         if self.others < WORTH_MINDING:
-            return HEADROOM
-        guard = min(_GUARD_MOST, _GUARD * (1 + strikes))
-        return min(HEADROOM, max(_LEAST_SHARE, 1 - self.others - guard))
+            return HEADROOM - reserve
+        return min(HEADROOM, max(_LEAST_SHARE, 1 - self.others - _GUARD - reserve))

@@ -103,7 +103,7 @@ def decide(circuit: Circuit, now: float, patience_s: float | None) -> Decision:
     """
     if not circuit.is_open:
         return GO
-    down_s = circuit.latest - (circuit.since or 0.0)
+    down_s = 0.0 if circuit.since is None else circuit.latest - circuit.since
     if patience_s is not None and down_s >= patience_s:
         return Over(f"the API has not answered for {max(1, round(down_s / 60))} min, the last attempt: {circuit.text}")
     if circuit.probing is not None:

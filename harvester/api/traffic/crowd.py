@@ -20,7 +20,7 @@ _FAILING: Final = 0.3
 """The share of recent attempts that failed from which on the API is overloaded, …"""
 _WELL: Final = 0.15
 """… and up to which it is well."""
-_FAILURE_WEIGHT: Final = 0.05
+_FAILURE_WEIGHT: Final = 0.02
 _CUT: Final = 0.7
 _LEAST_SLOW: Final = 2
 

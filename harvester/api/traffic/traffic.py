@@ -120,7 +120,8 @@ class Traffic:
 
     @property
     def _gives_up(self) -> float:
-        return (self._circuit.since or 0.0) + (self.patience_s or 0.0)
+        since = self._circuit.since
+        return (anyio.current_time() if since is None else since) + (self.patience_s or 0.0)
 
     def unanswered(self, permit_at: float) -> None:
         """A request was dropped before anything was known."""
@@ -128,10 +129,10 @@ class Traffic:
         self.wake()
 
     def _close_circuit(self, now: float) -> None:
-        if self._circuit.is_open:
-            down = f"the API was down for {now - (self._circuit.since or now):,.0f} s"
+        if self._circuit.is_open and self._circuit.since is not None:
+            down = f"the API was down for {now - self._circuit.since:,.0f} s"
             log.warning("%s; it answers again", down)
-            self.notes.append(f"{down}, since {self.clock(self._circuit.since or now)}: {self._circuit.text}")
+            self.notes.append(f"{down}, since {self.clock(self._circuit.since)}: {self._circuit.text}")
         self._circuit = CLOSED
         self.wake()
 
