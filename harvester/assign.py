@@ -71,6 +71,7 @@ def assignment_of(settings: Settings, options: Options, today: date) -> Assignme
         keep_missing=settings.output.on_missing == "keep",
         pace=Pace(every_s=settings.state.checkpoint_every_s, every_bytes=settings.state.checkpoint_size_bytes),
         resume_within=_timedelta(settings.state.resume_within_s),
+        give_up_after_s=settings.retry.give_up_after_s,
         max_requests=options.max_requests,
         max_duration_s=options.max_duration_s,
         progress=options.progress,

@@ -74,13 +74,24 @@ def _scope_options(command: Decorated) -> Decorated:
     return command
 
 
+def _budget_options(command: Decorated) -> Decorated:
+    softly = "end softly: what is open is saved, exit code 8, the next run goes on."
+    for option in (
+        click.option(
+            "--max-requests", type=click.IntRange(min=1), metavar="N", help=f"After so many requests {softly}"
+        ),
+        click.option(
+            "--max-duration", "max_duration_s", type=_duration, metavar="4h", help=f"After this long {softly}"
+        ),
+    ):
+        command = option(command)
+    return command
+
+
 @cli.command()
 @_config_argument
 @_scope_options
-@click.option(
-    "--max-duration", "max_duration_s", type=_duration, metavar="4h", help="Send nothing more after this long."
-)
-@click.option("--max-requests", type=click.IntRange(min=1), metavar="N", help="Send no more requests than this.")
+@_budget_options
 @click.option("--dry-run", is_flag=True, help="Say what would be done, ask the API nothing.")
 @click.option("--summary", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Report, as JSON.")
 @click.option("--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True)
@@ -162,8 +173,12 @@ def _write_summary(path: Path, report: "Report") -> None:
 @cli.command()
 @_config_argument
 @_scope_options
+@_budget_options
 def plan(config: Path, **options: Any) -> None:
-    """Say what a run would do: slices, requests, time at the quota. Asks the API nothing."""
+    """Say what a run would do: slices, expected requests, time at the quota, how far a budget goes.
+
+    Asks the API nothing.
+    """
     from harvester.assign import Options
 
     click.echo(_forecast(_prepare(config, Options(**options))[1]))

@@ -1,9 +1,15 @@
-"""The plan: accounts, days, and what is complete → slices. Pure and lazy."""
+"""The plan: accounts, days, and what is complete → slices. Pure and lazy.
 
+Two orders of the same slices: `plan` for a run that takes the time it needs, `thrifty_plan` for one that a budget may
+end early.
+"""
+
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from operator import itemgetter
 from typing import Final
 
 from harvester.model import EARLIEST, ONE_DAY, Account, AccountId, Slice, Window
@@ -15,6 +21,8 @@ it turn out to be exclusive, a request needs the day more."""
 DaysByAccount = Mapping[AccountId, AbstractSet[date]]
 CompleteDays = Callable[[Window], DaysByAccount]
 """What the ledger holds complete in a window, by account."""
+Cost = Callable[[Slice], float]
+"""Requests that a slice is expected to take."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,9 +45,11 @@ class Scope:
         """Whether a day has to be read, given an account's complete days, and those completed tonight before."""
         if day in complete and any(day in window for window in tonight):
             return False
-        if self.again or day not in complete:
-            return True
-        return self.reread_days is not None and self.today - day <= timedelta(days=self.reread_days)
+        return day not in complete or self.reads_again(day)
+
+    def reads_again(self, day: date) -> bool:
+        """Whether a day is read again though complete; if one is, so are all that are younger."""
+        return self.again or (self.reread_days is not None and self.today - day <= timedelta(days=self.reread_days))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +58,7 @@ class Earlier:
 
     Attributes:
         begun: Slices that go on from a checkpoint, as they are; no other slice has a day of theirs.
-        queued: Days outside of the window that are to be read too, by account; they come last.
+        queued: Days outside of the window that are to be read too, by account; `plan` gives them last.
         tonight: What interrupted runs of this night completed, by account: it is not read again in the same night.
     """
 
@@ -74,26 +84,114 @@ def plan(
         complete_days: Asked once for each 30 days, when the plan gets there.
         earlier: What earlier runs left; `None` when nothing.
     """
-    earlier = earlier or Earlier()
-    taken: dict[AccountId, set[date]] = {}
-    for one in earlier.begun:
-        taken.setdefault(one.account.id, set()).update(one.window)
-        yield one
+    ground = _Ground(accounts, scope, complete_days, earlier or Earlier())
+    yield from ground.earlier.begun
     for block in scope.window.split(SLICE_DAYS):
-        complete = complete_days(block)
-        for account in accounts:
+        for one, _ in ground.due_in(block):
+            yield one
+    yield from ground.queued()
+
+
+def thrifty_plan(
+    accounts: Sequence[Account],
+    scope: Scope,
+    complete_days: CompleteDays,
+    cost: Cost,
+    earlier: Earlier | None = None,
+) -> Iterator[Slice]:
+    """The slices that `plan` gives, in the order of a run that a budget may end early: debts before what is read again.
+
+    A *debt* is a slice with a day that is not complete, or that is queued. After what was begun before come the debts:
+    the oldest 30 days first, and of those by their oldest day that is lacking, then the cheapest, then by account; so
+    no debt grows old while others are paid, and as many as can be are. Queued days outside of the window have their
+    place among them. Then comes what is only read again, as in `plan`.
+
+    At most the slices of 30 days are held at a time, and a bit for each day of a debt that could be read again.
+
+    Args:
+        accounts: In the order in which they take turns at what is only read again.
+        scope: What to cover.
+        complete_days: Asked for each 30 days when the plan gets there, and once more where days are read again.
+        cost: Asked once for each debt, when the plan has asked for its 30 days.
+        earlier: What earlier runs left; `None` when nothing.
+    """
+    ground = _Ground(accounts, scope, complete_days, earlier or Earlier())
+    yield from ground.earlier.begun
+    blocks = dict(enumerate(scope.window.split(SLICE_DAYS)))
+    queued: defaultdict[int, list[tuple[Slice, date]]] = defaultdict(list)
+    for one in ground.queued():
+        queued[(scope.window.end - one.window.start).days // SLICE_DAYS].append((one, one.window.start))
+    for number in sorted({*blocks, *queued}, reverse=True):
+        found = ground.due_in(blocks[number]) if number in blocks else ()
+        debts = [(lacking, cost(one), one.account.id, one) for one, lacking in found if lacking]
+        if number in blocks and scope.reads_again(blocks[number].end):  # they must not be given once more below
+            ground.give(debt[-1] for debt in debts)
+        debts += [(lacking, cost(one), one.account.id, one) for one, lacking in queued.pop(number, ())]
+        debts.sort(key=itemgetter(0, 1, 2))
+        yield from (debt[-1] for debt in debts)
+    for block in blocks.values():
+        if scope.reads_again(block.end):
+            for one, _ in ground.due_in(block):
+                yield one
+
+
+class _Ground:
+    """What both plans stand on: which slices are due, and which days were given already.
+
+    Args:
+        accounts: In turn.
+        scope: What to cover.
+        complete_days: Of a block.
+        earlier: What earlier runs left.
+    """
+
+    def __init__(
+        self, accounts: Sequence[Account], scope: Scope, complete_days: CompleteDays, earlier: Earlier
+    ) -> None:
+        self.earlier = earlier
+        self._accounts = accounts
+        self._scope = scope
+        self._complete_days = complete_days
+        self._first = min([scope.window.start, *(one.window.start for one in earlier.begun)])
+        self._given: dict[AccountId, int] = {}
+        self.give(earlier.begun)
+
+    def give(self, slices: Iterable[Slice]) -> None:
+        """Their days are given, and are not due any more."""
+        for one in slices:
+            days = (1 << len(one.window)) - 1 << (one.window.start - self._first).days
+            self._given[one.account.id] = self._given.get(one.account.id, 0) | days
+
+    def due_in(self, block: Window) -> Iterator[tuple[Slice, date | None]]:
+        """A block's slices, account by account, each with its oldest day that is not complete; `None` without any."""
+        complete, days = self._complete_days(block), frozenset(block)
+        none_again = not self._scope.reads_again(block.end)
+        for account in self._accounts:
             done = complete.get(account.id, frozenset())
-            mine = (day for day in block if day not in taken.get(account.id, ()))
-            fresh = earlier.tonight.get(account.id, ())
-            due = (day for day in mine if scope.is_due(day, done, fresh))
-            for window in _runs(due):
-                yield Slice(account, window)
-    for account in accounts:
-        left = earlier.queued.get(account.id, frozenset()) - taken.get(account.id, frozenset())
-        past = (day for day in left if EARLIEST <= day < scope.today and day not in scope.window)
-        for window in _runs(sorted(past)):
-            for block in window.split(SLICE_DAYS):
-                yield Slice(account, block)
+            if none_again and done >= days:
+                continue  # of most accounts in most of a long window; day by day this would take seconds
+            fresh = self.earlier.tonight.get(account.id, ())
+            mine = self._not_given(account.id, block)
+            for window in _runs(day for day in mine if self._scope.is_due(day, done, fresh)):
+                yield Slice(account, window), next((day for day in window if day not in done), None)
+
+    def queued(self) -> Iterator[Slice]:
+        """The queued days outside of the window, as far as they can be read."""
+        today, window = self._scope.today, self._scope.window
+        for account in self._accounts:
+            if days := self.earlier.queued.get(account.id):
+                mine = self._not_given(account.id, sorted(days))
+                for run in _runs(day for day in mine if EARLIEST <= day < today and day not in window):
+                    for block in run.split(SLICE_DAYS):
+                        yield Slice(account, block)
+
+    def _not_given(self, account: AccountId, days: Iterable[date]) -> Iterable[date]:
+        given = self._given.get(account)
+        return (day for day in days if not self._holds(given, day)) if given else days
+
+    def _holds(self, given: int, day: date) -> bool:
+        place = (day - self._first).days
+        return place >= 0 and bool(given >> place & 1)
 
 
 def _runs(days: Iterable[date]) -> Iterator[Window]:

@@ -14,9 +14,9 @@ import harvester
 ROOT = Path(harvester.__file__).parent
 FLOORS = (
     {"harvester.model", "harvester.errors"},
-    {"harvester.inspection"},
+    {"harvester.inspection", "harvester.usage"},
     {"harvester.record"},
-    {"harvester.config", "harvester.plan"},
+    {"harvester.config", "harvester.plan", "harvester.foresight"},
     {"harvester.api"},
     {
         "harvester.harvest.desk",
@@ -28,7 +28,14 @@ FLOORS = (
     {"harvester.harvest.pace", "harvester.harvest.queue", "harvester.harvest.assignment"},
     {"harvester.harvest.schedule"},
     {"harvester.landing", "harvester.report"},
-    {"harvester.harvest.resume", "harvester.harvest.stopping", "harvester.harvest.outside"},
+    {
+        "harvester.harvest.resume",
+        "harvester.harvest.foresight",
+        "harvester.harvest.planning",
+        "harvester.harvest.stopping",
+        "harvester.harvest.outside",
+        "harvester.harvest.meter",
+    },
     {"harvester.harvest.run", "harvester.harvest.preview", "harvester.harvest.inspect"},
     {"harvester.assign"},
     {"harvester.sandbox"},
@@ -54,10 +61,13 @@ FORBIDDEN = {
 }
 """Rooms that must not know each other though their floors would allow it: (room, what it must not import)."""
 PURE = (
-    "model", "errors", "inspection", "record", "plan", "api.codes", "api.protocol", "harvest.desk", "harvest.span",
-    "harvest.mend", "harvest.pace", "harvest.saved", "harvest.walk",
+    "model", "errors", "inspection", "usage", "record", "plan", "foresight",
+    "api.codes", "api.protocol", "api.decisions", "api.clock", "api.quota.limits", "api.quota.day", "api.quota.pauses",
+    "api.quota.own", "api.quota.figures", "api.quota.learning", "api.quota.steering", "api.traffic.budget",
+    "api.traffic.circuit", "api.traffic.crowd", "api.traffic.retries",
+    "harvest.desk", "harvest.span", "harvest.mend", "harvest.pace", "harvest.saved", "harvest.walk",
     "landing.encode", "landing.publication", "landing.ledger.schema", "report.summary", "report.forecast",
-    "report.lateness", "report.soundness", "report.status", "report.table",
+    "report.left", "report.troubles", "report.lateness", "report.soundness", "report.status", "report.table",
 )  # fmt: skip
 EFFECTS = {
     "aiohttp", "anyio", "asyncio", "os", "pathlib", "random", "secrets", "socket", "sqlite3", "subprocess", "tempfile",

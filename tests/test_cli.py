@@ -1,5 +1,6 @@
 """The program as a shell sees it: what it prints, where, and its exit codes."""
 
+import datetime as dt
 import os
 import re
 import signal
@@ -14,7 +15,9 @@ from pathlib import Path
 import orjson
 import pytest
 
+from harvester.assign import Options, assignment_of
 from harvester.cli import main
+from harvester.config import load
 from harvester.landing.ndjson import read_lines
 from harvester.sandbox.switches import ACCESS
 
@@ -107,8 +110,11 @@ def test_plan_and_dry_run_ask_nothing(served: Served) -> None:
     assert not served.landing.exists()
     harvester("run", served.config)
     after = harvester("plan", served.config, "--start", "today-20")
-    assert "never read before" in after.stdout
-    assert "no quota is configured" in after.stdout
+    assert "28 of 80 days were read before; the others are estimated, 52 by their account's mean" in after.stdout
+    assert "no quota is configured, and none was learned" in after.stdout
+    bounded = harvester("plan", served.config, "--start", "today-20", "--max-requests", "3", "--max-duration", "1h")
+    assert "slices before --max-requests 3 or --max-duration 1:00:00 ends it" in bounded.stdout
+    assert "the oldest and smallest debts first" in bounded.stdout
 
 
 def test_window_and_accounts_are_chosen_on_the_command_line(served: Served) -> None:
@@ -155,6 +161,8 @@ def test_budgets_end_a_run_softly(served: Served) -> None:
     done = harvester("run", served.config, "--max-requests", "3")
     assert done.returncode == 8
     assert "--max-requests" in done.stdout
+    assert "the oldest and smallest debts come first" in done.stderr
+    assert re.search(r"^  left: 4 slices \(4 were open\), (about|at least) \d+ requests", done.stdout, re.MULTILINE)
     assert harvester("run", served.config, "--max-duration", "1h").returncode == 0
 
 
@@ -206,6 +214,7 @@ def test_a_signal_stops(number: signal.Signals, code: int, tmp_path: Path) -> No
         assert process.returncode == code
     assert out.startswith("NOT COMPLETE")
     assert "stopped on request; the next run goes on from here" in out
+    assert "left: 4 slices (4 were open), at least 4 requests; the next run goes on with them" in out
     assert not list(served.landing.glob("dt=*"))
 
 
@@ -254,6 +263,24 @@ def test_config_commands(served: Served) -> None:
     assert explained.returncode == 0
     assert "***" in explained.stdout
     assert ACCESS not in explained.stdout
+
+
+def test_budgets_are_explained() -> None:
+    """`--help` says that a budget ends a run softly, and with which exit code."""
+    for command in ("run", "plan"):
+        text = " ".join(harvester(command, "--help").stdout.split())
+        softly = "end softly: what is open is saved, exit code 8, the next run goes on."
+        assert f"--max-duration 4h After this long {softly}" in text
+        assert f"--max-requests N After so many requests {softly}" in text
+
+
+def test_the_config_s_patience_reaches_the_run(tmp_path: Path) -> None:
+    """`[retry] give_up_after` is what the assignment says, "none" included."""
+    config = '[apps.main]\nclient_id = "1"\n[tokens.a]\naccess_token = "x"\n[accounts]\nids = [5]\n'
+    path, today = tmp_path / "nightly.toml", dt.date(2026, 11, 23)
+    for given, expected in (("", 1800.0), ('"45s"', 45.0), ('"none"', None)):
+        path.write_text(config + (f"[retry]\ngive_up_after = {given}\n" if given else ""))
+        assert assignment_of(load(path, {}), Options(), today).give_up_after_s == expected
 
 
 def test_version_and_help() -> None:

@@ -3,13 +3,14 @@ from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import date, timedelta
 from itertools import groupby, islice, pairwise
+from random import Random
 from typing import overload
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from harvester.model import ONE_DAY, Account, AccountId, AppName, Slice, TokenName, Window
-from harvester.plan import SLICE_DAYS, Earlier, Scope, plan
+from harvester.plan import SLICE_DAYS, Cost, Earlier, Scope, plan, thrifty_plan
 
 TODAY = date(2024, 3, 5)
 Complete = Mapping[AccountId, AbstractSet[date]]
@@ -239,3 +240,163 @@ def test_what_was_completed_tonight_is_not_read_again() -> None:
         assert slices == [
             Slice(account(1), days_ago(5, 5)), Slice(account(1), days_ago(2, 1)), Slice(account(2), days_ago(7, 1)),
         ]  # fmt: skip
+
+
+def one_each(one: Slice) -> float:  # noqa: ARG001 - a cost
+    """Every slice costs a request."""
+    return 1.0
+
+
+def thrifty(
+    accounts: Sequence[Account],
+    scope: Scope,
+    complete: Complete,
+    earlier: Earlier | None = None,
+    cost: Cost = one_each,
+) -> list[Slice]:
+    """The whole thrifty plan."""
+    return list(thrifty_plan(accounts, scope, lambda block: within(complete, block), cost, earlier))
+
+
+def lacking(one: Slice, complete: Complete) -> date | None:
+    """The oldest day of a slice that is not complete."""
+    return next((day for day in one.window if day not in complete.get(one.account.id, set())), None)
+
+
+def dear(one: Slice) -> float:
+    """Some cost or other, by which slices differ and also not."""
+    return float((one.account.id * 7 + one.window.start.toordinal() * 3) % 5)
+
+
+earliers = st.builds(
+    lambda begun, queued, tonight: Earlier(begun=begun, queued=queued, tonight=tonight),
+    begun_slices,
+    completes,
+    st.dictionaries(st.integers(1, 4).map(AccountId), st.lists(windows, max_size=2)),
+)
+
+
+@given(account_lists, scopes, completes, earliers)
+def test_both_orders_give_the_same_slices(
+    accounts: list[Account], scope: Scope, complete: Complete, earlier: Earlier
+) -> None:
+    """A budget changes the order and nothing else; what was begun comes first in both."""
+    usual = list(plan(accounts, scope, lambda block: within(complete, block), earlier))
+    slices = thrifty(accounts, scope, complete, earlier, dear)
+    assert len(slices) == len(usual)
+    assert set(slices) == set(usual)
+    assert slices[: len(earlier.begun)] == list(earlier.begun)
+
+
+@given(account_lists, scopes, completes, completes)
+def test_debts_are_paid_oldest_and_cheapest_first(
+    accounts: list[Account], scope: Scope, complete: Complete, queued: Complete
+) -> None:
+    """Debts by 30 days, oldest lacking day, cost and account, queued days in their place; then what is read again."""
+    slices = thrifty(accounts, scope, complete, Earlier(queued=queued), dear)
+    ages = [lacking(one, complete) if one.window.start in scope.window else one.window.start for one in slices]
+    debts = [(one, day) for one, day in zip(slices, ages, strict=True) if day]
+    assert [one for one, _ in debts] == slices[: len(debts)], "a debt comes after what is only read again"
+
+    def block(one: Slice) -> int:
+        return (scope.window.end - one.window.start).days // SLICE_DAYS
+
+    turns = [(-block(one), day, dear(one), one.account.id) for one, day in debts]
+    assert turns == sorted(turns)
+    again = slices[len(debts) :]
+    usual = list(plan(accounts, scope, lambda block: within(complete, block), Earlier(queued=queued)))
+    assert again == [one for one in usual if one in set(again)], "what is read again keeps its usual order"
+
+
+@given(account_lists, scopes, completes, earliers, st.randoms(use_true_random=False))
+def test_no_day_comes_twice_though_the_ledger_moves_on(
+    accounts: list[Account], scope: Scope, complete: Complete, earlier: Earlier, chance: Random
+) -> None:
+    """While slices are completed or fail, the plan gives what it would have given without that, and no day twice."""
+    moving = {account: set(days) for account, days in complete.items()}
+    slices = []
+    for one in thrifty_plan(accounts, scope, lambda block: within(moving, block), dear, earlier):
+        slices.append(one)
+        if chance.random() < 0.7:
+            moving.setdefault(one.account.id, set()).update(one.window)
+    days = [(one.account.id, day) for one in slices for day in one.window]
+    assert len(days) == len(set(days))
+    assert set(slices) == set(thrifty(accounts, scope, complete, earlier, dear))
+
+
+def test_a_thrifty_night() -> None:
+    """Who failed for days comes before who lacks yesterday only, small before large, and who lacks nothing is last."""
+    complete = {AccountId(number): set(days_ago(8, 2)) for number in (1, 2, 3)}
+    complete[AccountId(2)] -= {TODAY - timedelta(days=5)}
+    complete[AccountId(4)] = set(days_ago(8, 1))
+    scope = Scope(window=days_ago(7, 1), today=TODAY)
+    costs = {1: 9.0, 2: 99.0, 3: 2.5, 4: 0.0}
+    slices = thrifty([account(n) for n in (1, 2, 3, 4)], scope, complete, cost=lambda one: costs[one.account.id])
+    assert [one.account.id for one in slices] == [2, 3, 1, 4]
+    assert {one.window for one in slices} == {days_ago(7, 1)}
+
+
+def test_queued_days_are_debts_of_their_age() -> None:
+    """Days queued for healing come where their age puts them, before younger debts of the window and after older."""
+    queued = {AccountId(1): {TODAY - timedelta(days=age) for age in (200, 20, 2)}}
+    scope = Scope(window=days_ago(60, 10), today=TODAY)
+    complete = {AccountId(1): set(days_ago(59, 10)) - {TODAY - timedelta(days=20)}}
+    slices = thrifty([account(1)], scope, complete, Earlier(queued=queued))
+    assert [one.window for one in slices] == [days_ago(age, age) for age in (200, 60, 20, 2)]
+
+
+def test_debts_are_put_in_order_30_days_at_a_time() -> None:
+    """The ledger is asked and slices are priced one block after the other, the oldest first; nothing is read ahead."""
+    asked: list[Window] = []
+    priced: list[Slice] = []
+
+    def complete_days(block: Window) -> Complete:
+        asked.append(block)
+        return {}
+
+    def cost(one: Slice) -> float:
+        priced.append(one)
+        return 1.0
+
+    scope = Scope(window=days_ago(70, 1), today=TODAY)
+    slices = thrifty_plan([account(2), account(1)], scope, complete_days, cost)
+    assert (asked, priced) == ([], [])
+    assert next(slices) == Slice(account(1), days_ago(70, 61))
+    assert asked == [days_ago(70, 61)]
+    assert [one.window for one in priced] == asked * 2
+    assert [one.account.id for one in slices] == [2, 1, 2, 1, 2]
+    assert asked == [days_ago(70, 61), days_ago(60, 31), days_ago(30, 1), days_ago(30, 1)]
+    assert len(priced) == 6
+
+
+def test_only_debts_are_priced() -> None:
+    """What is only read again is neither priced nor held: its order does not depend on it."""
+    complete = {AccountId(1): set(days_ago(70, 1))}
+    scope = Scope(window=days_ago(70, 1), today=TODAY, again=True)
+    priced: list[Slice] = []
+
+    def cost(one: Slice) -> float:
+        priced.append(one)
+        return 1.0
+
+    slices = thrifty([account(1)], scope, complete, cost=cost)
+    assert [one.window for one in slices] == [days_ago(30, 1), days_ago(60, 31), days_ago(70, 61)]
+    assert priced == []
+
+
+def test_a_thrifty_plan_holds_one_block() -> None:
+    """However long the window, memory is for the slices of 30 days, and a bit for each day that was given."""
+    accounts, scope = (
+        [account(number) for number in range(100)],
+        Scope(window=days_ago(900, 1), today=TODAY, again=True),
+    )
+    slices = thrifty_plan(accounts, scope, lambda _: {}, one_each)
+    next(slices)
+    tracemalloc.start()
+    try:
+        count = sum(1 for _ in slices)
+        _, peak_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert count == 100 * 30 - 1
+    assert peak_bytes < 150_000, "a list of all slices would take 600 kB"

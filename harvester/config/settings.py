@@ -89,12 +89,16 @@ class LimitsSection(Section):
 
 
 class RetrySection(Section):
-    """How often a failed call is tried again."""
+    """How often a failed call is tried again, and for how long an API that is silent."""
 
     attempts: Annotated[int, Whole(1, 100)] = 6
     """Attempts of one call, the first included; 1 never tries again."""
     max_backoff_s: Annotated[float, Duration("1ms", "1h")] = Field(default=60.0, alias="max_backoff")
     """Longest wait between two attempts."""
+    give_up_after_s: Annotated[float | None, Duration("1s", "24h", off=True)] = Field(
+        default=1800.0, alias="give_up_after"
+    )
+    """How long the API may give no answer at all before the run ends, resumable (exit code 8); "none": for ever."""
 
 
 class OutputSection(Section):

@@ -33,6 +33,7 @@ class Assignment:
         keep_missing: Whether calls stay that landed once and are not returned any more.
         pace: How often open slices are saved.
         resume_within: How long ago a slice may have been begun to go on with it; `None` for any time.
+        give_up_after_s: How long the API may give no answer at all before the run ends, resumable; `None` for ever.
         max_requests: The run's budget; `None` for any number.
         max_duration_s: The run's time; `None` for any.
         progress: Whether to log a line a minute.
@@ -54,6 +55,7 @@ class Assignment:
     keep_missing: bool = True
     pace: Pace = field(default_factory=Pace)
     resume_within: timedelta | None = None
+    give_up_after_s: float | None = 1800.0
     max_requests: int | None = None
     max_duration_s: float | None = None
     progress: bool = True

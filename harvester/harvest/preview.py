@@ -1,54 +1,64 @@
 """What a run would do, without doing it."""
 
-from collections.abc import Iterable, Mapping
-from datetime import date
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator
 
+from harvester.api.quota import Limits
 from harvester.harvest.assignment import Assignment
-from harvester.harvest.resume import of_assignment
-from harvester.landing.ledger import Known, Ledger
-from harvester.landing.ledger.unfinished import Checkpoint
-from harvester.model import AccountId, Slice, Window
-from harvester.plan import Earlier, plan
-from harvester.report.forecast import Forecast, in_words
+from harvester.harvest.planning import Planning
+from harvester.landing.ledger import Ledger
+from harvester.model import AppName, Slice
+from harvester.report.forecast import Bounds, Forecast, Means
+from harvester.report.outlook import in_words
 
 
-def forecast(assignment: Assignment) -> str:
+def forecast(assignment: Assignment, at: float | None = None) -> str:
     """The plan in words; reads the ledger, if there is one, and asks the API nothing.
+
+    Args:
+        assignment: What the run would be asked to do.
+        at: Unix time of the run; now by default.
 
     Raises:
         StorageError: The ledger cannot be read.
     """
+    at = time.time() if at is None else at
     ledger = Ledger.peek(assignment.state_dir)
     if ledger is None:
-        sums = _sums(assignment, None, {})
-    else:
-        with ledger:
-            sums = _sums(assignment, ledger, of_assignment(ledger.checkpoints(), assignment))
-    return in_words(sums, {app: limits.spacing_s for app, limits in assignment.limits.items()})
+        return _forecast(assignment, None, at)
+    with ledger:
+        return _forecast(assignment, ledger, at)
 
 
-def _sums(assignment: Assignment, ledger: Ledger | None, begun: Mapping[Slice, Checkpoint]) -> Forecast:
-    sums = Forecast()
-    block_known: dict[AccountId, dict[date, Known]] = {}
+def _forecast(assignment: Assignment, ledger: Ledger | None, at: float) -> str:
+    planning = Planning(assignment, ledger)
+    sums = Forecast(thrifty=any(map(planning.is_thrifty, planning.plans)))
+    for one in _in_turn(planning.plans.values()):
+        sums.add(one, planning.expected(one), planning.begun.get(one))
+    bounds = Bounds(
+        apps={app: _means(ledger, app, limits, at) for app, limits in assignment.limits.items()},
+        workers=assignment.in_flight,
+        max_requests=assignment.max_requests,
+        max_duration_s=assignment.max_duration_s,
+    )
+    return in_words(sums, bounds)
 
-    def look_up(window: Window, accounts: Iterable[AccountId]) -> dict[AccountId, dict[date, Known]]:
-        return ledger.known(window, accounts) if ledger else {}
 
-    def complete_days(block: Window) -> dict[AccountId, set[date]]:
-        nonlocal block_known
-        block_known = look_up(block, (account.id for account in assignment.accounts))
-        return {
-            account: {day for day, what in days.items() if what.complete and not what.queued}
-            for account, days in block_known.items()
-        }
+def _means(ledger: Ledger | None, app: AppName, limits: Limits, at: float) -> Means:
+    """What an app may send; a quota that the API showed counts where none is configured."""
+    sending = ledger.sending(app, at) if ledger else None
+    used = sum(sending.by_minute.values()) if sending else 0
+    learned = None if limits.per_minute or not sending else sending.learned_per_minute
+    spacing_s = Limits(per_second=limits.per_second, per_minute=learned or limits.per_minute).spacing_s
+    return Means(spacing_s=spacing_s or None, learned=learned is not None, per_day=limits.per_day, used=used)
 
-    queued = ledger.queued() if ledger else {}
-    tonight = ledger.complete_tonight(assignment.night, assignment.scope.today) if ledger else {}
-    earlier = Earlier(begun=list(begun), queued=queued, tonight=tonight)
-    for one in plan(assignment.accounts, assignment.scope, complete_days, earlier):
-        of_block = one not in begun and one.window.start in assignment.scope.window
-        known = block_known if of_block else look_up(one.window, [one.account.id])
-        days = known.get(one.account.id, {})
-        calls = (days[day].calls if day in days else None for day in one.window)
-        sums.add(one, calls, assignment.page_size, saved=begun[one].calls if one in begun else None)
-    return sums
+
+def _in_turn(plans: Iterable[Iterator[Slice]]) -> Iterator[Slice]:
+    """Slices of all apps, which work side by side."""
+    turns = deque(plans)
+    while turns:
+        slices = turns.popleft()
+        if one := next(slices, None):
+            yield one
+            turns.append(slices)

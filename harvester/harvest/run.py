@@ -1,13 +1,10 @@
 """One run, put together: ledger → plan → schedule → report. Every part is made here and nowhere else."""
 
-import asyncio
 import logging
 import secrets
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
-from functools import partial
 from itertools import chain
 from typing import Final
 
@@ -15,12 +12,14 @@ import anyio
 import orjson
 
 from harvester.api.client import Client, Surroundings
-from harvester.api.quota import Budget, Quota
 from harvester.api.tokens import Tokens
 from harvester.api.transport import Transport
 from harvester.errors import ExitCode, HarvesterError, StorageError
+from harvester.foresight import Expected
 from harvester.harvest.assignment import Assignment
+from harvester.harvest.meter import Meter
 from harvester.harvest.outside import sender, surroundings
+from harvester.harvest.planning import Planning
 from harvester.harvest.queue import Queue
 from harvester.harvest.resume import Begun, take_up
 from harvester.harvest.schedule import Schedule, Terms
@@ -31,8 +30,8 @@ from harvester.landing.marks import Marks
 from harvester.landing.partition import Zone
 from harvester.landing.upkeep.survey import has_ledger
 from harvester.landing.writer import Landing, Writer
-from harvester.model import BEIJING, Account, AccountId, AppName, Outcome, Slice, Status, Window
-from harvester.plan import Earlier, plan
+from harvester.model import BEIJING, Outcome, Slice, Status
+from harvester.report.left import Left
 from harvester.report.summary import Report, exit_code, fold, to_json
 
 log = logging.getLogger(__name__)
@@ -93,13 +92,14 @@ class _Run:
         )
         self._around = around
         self._tokens = Tokens(assignment.tokens)
-        self._counted: defaultdict[AppName, int] = defaultdict(int)
-        self._open: set[Slice] = set()
-        """Begun or gone on with, and not yet committed."""
+        self._meter = Meter(assignment, ledger, around.wall)
+        self._planning: Planning
+        """Made when it is known what earlier runs left."""
+        self._open: dict[Slice, Expected] = {}
+        """Begun or gone on with, and not yet committed; with what each was expected to take."""
+        self._unfinished: list[Slice] = []
         self._begun: Mapping[Slice, Begun] = {}
         """Slices that earlier runs began."""
-        self._tonight: Mapping[AccountId, Sequence[Window]] = {}
-        """What interrupted runs of this night completed."""
         self._stopping = Stopping(lambda: len(self._open))
 
     async def execute(self, transport: Transport) -> None:
@@ -124,48 +124,54 @@ class _Run:
         ledger.forget_receipts(assignment.scope.today - _RECEIPTS_KEPT)
         self._marks.set_right(assignment.scope.window)
         self._marks.make_up()
-        self._tonight = ledger.complete_tonight(assignment.night, assignment.scope.today)
+        self._planning = Planning(assignment, ledger)
         ledger.begin_run(assignment.night, self.report.run_id, assignment.scope.today)
 
     async def _harvest(self, transport: Transport) -> None:
         """Walks, lands, and closes the books, which cancellation does not interrupt."""
         assignment = self._assignment
         writer = Writer(self.landing, self._ended, {one: begun.part for one, begun in self._begun.items()})
-        quotas, plans, queue = self._quotas(), self._plans(), Queue()
-        client = Client(transport, quotas, self._tokens, assignment.retry, self._around)
+        plans, queue = self._planning.plans, Queue()
+        client = Client(transport, await self._meter.open(), self._tokens, assignment.retry, self._around)
         terms = Terms(
             page_size=assignment.page_size,
             workers=assignment.in_flight,
             pace=assignment.pace,
             begun={one: begun.state for one, begun in self._begun.items()},
         )
-        schedule = Schedule(client, queue, self._open.add, terms)
+        schedule = Schedule(client, queue, self._opened, terms)
         self._say_hello()
         error: HarvesterError | None = None
         try:
             async with anyio.create_task_group() as work:
                 self._stopping.act_on(schedule, work.cancel_scope)
-                work.start_soon(self._watch_progress, quotas)
+                work.start_soon(self._watch_progress)
+                work.start_soon(self._meter.run)
                 await schedule.run(plans, lambda: writer.drain(queue.get))
                 work.cancel_scope.cancel()
         except* HarvesterError as group:
             error = _first(group)
-        sent = {app: quota.sent for app, quota in quotas.items()}
-        self.report = replace(self.report, requests=sent, failed_attempts=client.attempts_failed)
+        self._meter.stop()
+        notes = (*self.report.notes, *client.notes(), *self._meter.notes())
+        self.report = replace(
+            self.report, requests=self._meter.sent, failed_attempts=client.attempts_failed, notes=notes
+        )
         self._finish(chain.from_iterable(plans.values()), error)
         with anyio.CancelScope(shield=True):
-            await anyio.to_thread.run_sync(self._close, quotas, error)
+            await anyio.to_thread.run_sync(self._close, error)
 
     def _say_hello(self) -> None:
         assignment = self._assignment
         log.info("run %s: %d accounts, %s", self.report.run_id, len(assignment.accounts), assignment.scope.window)
-        if done := sum(map(len, self._tonight.values())):
+        if any(map(self._planning.is_thrifty, self._planning.plans)):
+            log.info("a budget may end this run: the oldest and smallest debts come first")
+        if done := sum(map(len, self._planning.tonight.values())):
             log.info("an earlier run was interrupted: the %d slices that it completed are not read again", done)
             self.report = replace(self.report, completed_before=done)
 
-    def _close(self, quotas: Mapping[AppName, Quota], error: HarvesterError | None) -> None:
+    def _close(self, error: HarvesterError | None) -> None:
         """Makes the marks, counts the requests, saves the report; each is tried, the first error is the cause."""
-        for last in (self._marks.finish, partial(self._count_usage, quotas), self._end_night, self._save):
+        for last in (self._marks.finish, self._meter.close, self._end_night, self._save):
             try:
                 last()
             except StorageError as second:
@@ -178,51 +184,21 @@ class _Run:
         if self.report.exit_code in {ExitCode.COMPLETE, ExitCode.PARTIAL}:
             self._ledger.end_night(self._assignment.night)
 
-    def _quotas(self) -> dict[AppName, Quota]:
-        assignment = self._assignment
-        deadline = None if assignment.max_duration_s is None else anyio.current_time() + assignment.max_duration_s
-        budget = Budget(requests_left=assignment.max_requests, deadline=deadline)
-        in_flight = asyncio.Semaphore(assignment.in_flight)
-        now = self._around.wall()
-        return {
-            app: Quota(app, limits, budget=budget, in_flight=in_flight, used_today=self._ledger.usage(app, now))
-            for app, limits in assignment.limits.items()
-        }
-
-    def _plans(self) -> dict[AppName, Iterator[Slice]]:
-        by_app: defaultdict[AppName, list[Account]] = defaultdict(list)
-        for account in self._assignment.accounts:
-            by_app[account.app].append(account)
-        queued = self._ledger.queued()
-        return {
-            app: plan(
-                accounts,
-                self._assignment.scope,
-                partial(self._ledger.complete_days, accounts=[account.id for account in accounts]),
-                Earlier(
-                    begun=[one for one in self._begun if one.account.app == app], queued=queued, tonight=self._tonight
-                ),
-            )
-            for app, accounts in by_app.items()
-        }
+    def _opened(self, one: Slice) -> None:
+        self._open[one] = self._planning.expected(one)
 
     def _ended(self, outcome: Outcome) -> None:
-        self._open.discard(outcome.slice)
-        self.report = fold(self.report, outcome)
+        expected = self._open.pop(outcome.slice)
+        if outcome.status is Status.UNFINISHED:
+            self._unfinished.append(outcome.slice)
+        self.report = fold(self.report, outcome, expected)
 
-    async def _watch_progress(self, quotas: Mapping[AppName, Quota]) -> None:
-        while True:
+    async def _watch_progress(self) -> None:
+        while self._assignment.progress:
             await anyio.sleep(_PROGRESS_S)
-            self._count_usage(quotas)
-            if self._assignment.progress:
-                slices, sent = sum(self.report.slices.values()), sum(quota.sent for quota in quotas.values())
-                log.info("%d slices ended, %d calls landed, %d requests sent", slices, self.report.calls, sent)
-
-    def _count_usage(self, quotas: Mapping[AppName, Quota]) -> None:
-        for app, quota in quotas.items():
-            if quota.sent > self._counted[app]:
-                self._ledger.add_usage(app, quota.sent - self._counted[app], self._around.wall())
-                self._counted[app] = quota.sent
+            slices, sent = sum(self.report.slices.values()), sum(self._meter.sent.values())
+            waiting = "".join(f"; {text}" for text in self._meter.waiting)
+            log.info("%d slices ended, %d calls landed, %d requests sent%s", slices, self.report.calls, sent, waiting)
 
     def _finish(self, left: Iterable[Slice], error: HarvesterError | None) -> None:
         """Closes the report: what was not begun, what was abandoned, and what the shell is told."""
@@ -235,10 +211,12 @@ class _Run:
                 )
             )
         needed = {account.token for account in self._assignment.accounts}
+        remainder = self._left(left, error)
         report = replace(
             self.report,
             ended=datetime.fromtimestamp(self._around.wall(), BEIJING),
-            not_begun=sum(1 for _ in left),
+            not_begun=remainder.total - remainder.begun,
+            left=remainder,
             dead_tokens=dict(self._tokens.dead),
             no_token_works=needed <= self._tokens.dead.keys(),
             ended_by=str(error) if error else None,
@@ -247,6 +225,14 @@ class _Run:
             report = replace(report, ended_by=self._stopping.in_words or report.ended_by)
         code = error.exit_code if error else exit_code(report, self._stopping.exit_code)
         self.report = replace(report, exit_code=code)
+
+    def _left(self, rest: Iterable[Slice], error: HarvesterError | None) -> Left:
+        try:
+            return self._planning.left(self._unfinished, rest)
+        except StorageError:
+            if error is None:
+                raise
+            return Left()  # what ended the run ends this, too
 
     def _save(self) -> None:
         path = self._assignment.output_dir / "runs" / f"{self.report.run_id}.json"

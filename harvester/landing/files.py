@@ -69,6 +69,13 @@ def make_directory(path: Path) -> None:
     sync_directory(path.parent)
 
 
+def make_one(path: Path) -> None:
+    """Makes a directory, durably; never its parents, which may have been taken away."""
+    if not path.is_dir():
+        path.mkdir(exist_ok=True)
+        sync_directory(path.parent)
+
+
 def sync_directory(path: Path) -> None:
     """Makes the names in a directory durable."""
     handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
@@ -120,7 +127,7 @@ def put(staged: Path, target: Path) -> None:
         OSError: The target is as it was, or new but perhaps not durable yet.
     """
     if staged.is_dir() and not target.parent.is_dir():
-        make_directory(target.parent.parent)
+        make_one(target.parent.parent)
         staged.replace(target.parent)
         sync_directory(target.parent.parent)
         return

@@ -8,7 +8,7 @@ from datetime import date
 from pathlib import Path
 
 from harvester.landing.encode import to_quarantine
-from harvester.landing.files import make_directory, remove, replace_whole, storage, sync_directory
+from harvester.landing.files import make_directory, make_one, remove, replace_whole, storage, sync_directory
 from harvester.landing.lock import hold
 from harvester.landing.ndjson import SUFFIXES, read_lines
 from harvester.model import AccountId, Stray
@@ -91,7 +91,7 @@ class Zone:
         day, account = path.parent.parent.name.removeprefix("dt="), path.parent.name.removeprefix("account_id=")
         kept = self.damaged / f"{day}-{account}-{digest.hex()[:8]}-{path.name}"
         with storage(kept, "keep"):
-            make_directory(self.damaged)
+            make_one(self.damaged)
             if not kept.exists():
                 self._keep(path, kept)
             sync_directory(self.damaged)

@@ -1,33 +1,23 @@
 """The fold of outcomes into a report, and the report in words. Pure."""
 
-import re
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import date, datetime, timedelta
 from typing import Any, Final
 
 from harvester.errors import ExitCode
-from harvester.model import AppName, Outcome, Slice, Status, TokenName, Window
+from harvester.foresight import Expected
+from harvester.model import AppName, Outcome, Status, TokenName, Window
+from harvester.report import left as what_is_left
+from harvester.report import troubles as causes
+from harvester.report.left import Left
+from harvester.report.troubles import Trouble, trouble
 
-_TRACE: Final = re.compile(r" \(trace [^)]*\)")
-_ACCOUNTS_NAMED: Final = 3
-_CAUSES_NAMED: Final = 12
 _TOKENS_NAMED: Final = 8
 _MISSING_KEPT: Final = 300
 _MISSING_NAMED: Final = 3
 _NOTES_NAMED: Final = 8
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Trouble:
-    """A slice that is not complete, and why."""
-
-    account_id: int
-    account_name: str | None
-    window: str
-    status: Status
-    reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +41,7 @@ class Report:
         ended: When; `None` while it runs.
         slices: Ended slices by status.
         not_begun: Slices of the plan that were never opened.
+        left: What was not finished and what was not begun, by name.
         calls: Different calls read tonight and in the files now.
         new: Of these, not there before.
         changed: Of these, different from what was there.
@@ -62,6 +53,9 @@ class Report:
         notes: What a person should know of besides.
         quarantined: Records that cannot be placed.
         requests: Sent, by app.
+        predicted: Requests that were predicted for the slices whose walks came to their end, complete or short, as far
+            as anything was known of them; a fraction, to be rounded when it is shown.
+        walked: Requests that these walks took tonight, by their receipts: resends are not counted.
         failed_attempts: Requests that brought no page.
         dead_tokens: Why each died.
         no_token_works: Whether every token that the run needed is dead.
@@ -77,6 +71,7 @@ class Report:
     ended: datetime | None = None
     slices: Mapping[Status, int] = field(default_factory=dict)
     not_begun: int = 0
+    left: Left = field(default_factory=Left)
     calls: int = 0
     new: int = 0
     changed: int = 0
@@ -88,6 +83,8 @@ class Report:
     notes: tuple[str, ...] = ()
     quarantined: int = 0
     requests: Mapping[AppName, int] = field(default_factory=dict)
+    predicted: float = 0.0
+    walked: int = 0
     failed_attempts: int = 0
     dead_tokens: Mapping[TokenName, str] = field(default_factory=dict)
     no_token_works: bool = False
@@ -101,13 +98,20 @@ class Report:
         return not self.troubles and not self.not_begun and self.ended_by is None
 
 
-def fold(report: Report, outcome: Outcome) -> Report:
-    """The report with one more slice in it."""
+def fold(report: Report, outcome: Outcome, expected: Expected | None = None) -> Report:
+    """The report with one more slice in it.
+
+    Args:
+        report: So far.
+        outcome: How the slice ended.
+        expected: What it was expected to take; compared with its receipt if it has one, and something was known.
+    """
+    receipt = outcome.receipt if expected and not expected.blind_days else None
     slices = Counter(report.slices)
     slices[outcome.status] += 1
-    troubles = report.troubles
+    lacking = report.troubles
     if outcome.status is not Status.COMPLETE:
-        troubles = (*troubles, trouble(outcome.slice, outcome.status, outcome.reason or "no reason is known"))
+        lacking = (*lacking, trouble(outcome.slice, outcome.status, outcome.reason or "no reason is known"))
     return replace(
         report,
         slices=slices,
@@ -120,7 +124,9 @@ def fold(report: Report, outcome: Outcome) -> Report:
         resumed=report.resumed + outcome.resumed,
         notes=report.notes + outcome.notes,
         quarantined=report.quarantined + outcome.quarantined,
-        troubles=troubles,
+        troubles=lacking,
+        predicted=report.predicted + (expected.requests if expected and receipt else 0.0),
+        walked=report.walked + (max(0, receipt.requests - expected.spent) if expected and receipt else 0),
     )
 
 
@@ -128,14 +134,6 @@ def _with_missing(so_far: tuple[Missing, ...], outcome: Outcome) -> tuple[Missin
     account = outcome.slice.account.id
     here = (Missing(account_id=account, day=day, calls=calls) for day, calls in sorted(outcome.missing_on.items()))
     return so_far if len(so_far) >= _MISSING_KEPT else so_far + tuple(here)
-
-
-def trouble(one: Slice, status: Status, reason: str) -> Trouble:
-    """A slice that is not complete."""
-    account = one.account
-    return Trouble(
-        account_id=account.id, account_name=account.name, window=str(one.window), status=status, reason=reason
-    )
 
 
 def exit_code(report: Report, signalled: ExitCode | None) -> ExitCode:
@@ -161,6 +159,8 @@ def to_json(report: Report) -> dict[str, Any]:
     values = asdict(report)
     values["window"] = {"start": report.window.start, "end": report.window.end}
     values["slices"] = {str(status): report.slices.get(status, 0) for status in Status}
+    values["predicted"] = round(report.predicted)
+    values |= what_is_left.to_json(report.left)
     values["complete"] = report.complete
     values["exit_code"] = int(report.exit_code)
     return values
@@ -168,23 +168,9 @@ def to_json(report: Report) -> dict[str, Any]:
 
 def in_words(report: Report) -> str:
     """The report for a person, complete or not in its first line."""
-    done = report.slices.get(Status.COMPLETE, 0)
-    lacking = len(report.troubles) + report.not_begun  # abandoned slices are troubles, but have not ended
-    total = done + lacking
-    if report.complete:
-        first = f"COMPLETE  {report.window}: every call that the API counts is in the files"
-        first = first if total else f"COMPLETE  {report.window}: nothing was due"
-    else:
-        first = f"NOT COMPLETE  {report.window}: {lacking:,} of {total:,} slices are missing or short"
-    seconds = ((report.ended or report.started) - report.started).total_seconds()
-    requests = sum(report.requests.values())
-    took = timedelta(seconds=round(seconds))
-    calls = f"{report.calls:,} ({report.new:,} new, {report.changed:,} changed)"
-    lines = [
-        first,
-        f"  accounts {report.accounts:,} · slices {done:,} of {total:,} · calls {calls}",
-        f"  requests {requests:,} ({report.failed_attempts:,} failed) · took {took} · run {report.run_id}",
-    ]
+    lines = _first_lines(report)
+    if report.predicted:
+        lines.append(_comparison(report))
     if report.completed_before:
         before = f"{report.completed_before:,} more slices were complete already"
         lines.append(f"  {before}, by a run of this night that was interrupted")
@@ -200,12 +186,35 @@ def in_words(report: Report) -> str:
             f"  {report.quarantined:,} records cannot be placed; they are in quarantine/, each with its reason"
         )
     lines += _deaths(list(report.dead_tokens.values()))
-    lines += _causes(report.troubles)
-    if report.not_begun:
-        lines.append(f"  {report.not_begun:,} slices were not begun; the next run begins with them")
+    lines += causes.in_words(report.troubles)
+    lines += what_is_left.in_words(report.left)
     if report.ended_by:
         lines.append(f"  ended by: {report.ended_by}")
     return "\n".join(lines)
+
+
+def _first_lines(report: Report) -> list[str]:
+    done = report.slices.get(Status.COMPLETE, 0)
+    lacking = len(report.troubles) + report.not_begun  # abandoned slices are troubles, but have not ended
+    total = done + lacking
+    if report.complete:
+        first = f"COMPLETE  {report.window}: every call that the API counts is in the files"
+        first = first if total else f"COMPLETE  {report.window}: nothing was due"
+    else:
+        first = f"NOT COMPLETE  {report.window}: {lacking:,} of {total:,} slices are missing or short"
+    took = timedelta(seconds=round(((report.ended or report.started) - report.started).total_seconds()))
+    calls = f"{report.calls:,} ({report.new:,} new, {report.changed:,} changed)"
+    requests = f"{sum(report.requests.values()):,} ({report.failed_attempts:,} failed)"
+    return [
+        first,
+        f"  accounts {report.accounts:,} · slices {done:,} of {total:,} · calls {calls}",
+        f"  requests {requests} · took {took} · run {report.run_id}",
+    ]
+
+
+def _comparison(report: Report) -> str:
+    off = 100 * (report.walked / report.predicted - 1)
+    return f"  predicted {report.predicted:,.0f} requests, took {report.walked:,} ({off:+.1f} %)"
 
 
 def _gone(report: Report) -> list[str]:
@@ -225,19 +234,4 @@ def _deaths(reasons: Sequence[str]) -> list[str]:
     lines = [f"  {reason}" for reason in reasons[:_TOKENS_NAMED]]
     if len(reasons) > _TOKENS_NAMED:
         lines.append(f"  … and {len(reasons) - _TOKENS_NAMED:,} further dead tokens: see the run's report")
-    return lines
-
-
-def _causes(troubles: Iterable[Trouble]) -> list[str]:
-    by_cause: defaultdict[tuple[Status, str], list[Trouble]] = defaultdict(list)
-    for one in troubles:
-        by_cause[one.status, _TRACE.sub("", one.reason)].append(one)  # each answer has a trace id of its own
-    ordered = sorted(by_cause.items(), key=lambda item: -len(item[1]))
-    lines = []
-    for (status, reason), ones in ordered[:_CAUSES_NAMED]:
-        named = ", ".join(f"{one.account_id} {one.window}" for one in ones[:_ACCOUNTS_NAMED])
-        more = f" and {len(ones) - _ACCOUNTS_NAMED:,} more" if len(ones) > _ACCOUNTS_NAMED else ""
-        lines += [f"  {status} ({len(ones):,}): {reason}", f"      {named}{more}"]
-    if len(ordered) > _CAUSES_NAMED:
-        lines.append(f"  … and {len(ordered) - _CAUSES_NAMED:,} further causes: see the run's report")
     return lines

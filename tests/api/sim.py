@@ -92,7 +92,7 @@ class SimulatedApi:
             self.codes.append((now, rejected.code))
             return refused(rejected.code, X_RateLimit_Remaining=quota.remaining(wall()))
         self.codes.append((now, 0))
-        return good(**{"x-ratelimit-remaining": quota.remaining(wall())})
+        return good(**{"x-ratelimit-remaining": quota.remaining(wall())}) if self.switches.quota_header else good()
 
     def count(self, code: int) -> int:
         """How many answers had this code."""

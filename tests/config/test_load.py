@@ -27,7 +27,7 @@ def test_the_least_config_has_every_default(tmp_path: Path) -> None:
     assert settings.window.on(TODAY) == Window(dt.date(2026, 10, 27), dt.date(2026, 11, 2))
     assert settings.window.reread_days == 7
     assert settings.limits.in_flight == 32
-    assert (settings.retry.attempts, settings.retry.max_backoff_s) == (6, 60)
+    assert (settings.retry.attempts, settings.retry.max_backoff_s, settings.retry.give_up_after_s) == (6, 60, 1800)
     assert (settings.output.dir, settings.output.compression) == (tmp_path / "landing", "zstd")
     assert settings.state.dir == tmp_path / "landing" / ".harvester"
     app = settings.apps["main"]
@@ -57,6 +57,7 @@ def test_a_full_config_is_read_to_the_last_key(tmp_path: Path) -> None:
         [retry]
         attempts = 1
         max_backoff = "5m"
+        give_up_after = "none"
         [output]
         dir = "/srv/calls"
         compression = "none"
@@ -82,6 +83,7 @@ def test_a_full_config_is_read_to_the_last_key(tmp_path: Path) -> None:
     assert settings.window.start == DayExpr(fixed=dt.date(2026, 10, 1))
     assert settings.window.reread_days is None
     assert (settings.limits.in_flight, settings.retry.attempts, settings.retry.max_backoff_s) == (4, 1, 300)
+    assert settings.retry.give_up_after_s is None
     assert (settings.output.dir, settings.output.compression) == (Path("/srv/calls"), "none")
     assert settings.state.dir == tmp_path / "state"
     app = settings.apps["a"]

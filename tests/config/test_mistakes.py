@@ -54,6 +54,8 @@ def test_ten_mistakes_are_reported_at_once(tmp_path: Path) -> None:
     [
         ("page_size = 5\n" + SMALLEST, "page_size", "unknown key; it belongs in [api]"),
         ("[retry]\ntimeout = '5s'\n" + SMALLEST, "retry.timeout", "unknown key; it belongs in [api]"),
+        ("[retry]\ngive_up_after = '25h'\n" + SMALLEST, "retry.give_up_after", 'from 1s to 24h, or "none"'),
+        ("[retry]\ngive_up_after = 0\n" + SMALLEST, "retry.give_up_after", "found 0"),
         ("[limit]\n" + SMALLEST, "limit", "unknown key; did you mean limits?"),
         ("[limits]\nx = 1\n" + SMALLEST, "limits.x", "unknown key; expected in_flight"),
         ("api = 5\n" + SMALLEST, "api", "found 5; expected a table, [api]"),

@@ -21,7 +21,7 @@ DOCUMENT: dict[str, dict[str, object]] = {
     "api": {"base_url": "https://api.e.qq.com", "page_size": 100, "timeout": "30s"},
     "window": {"start": "today-7", "end": "yesterday", "reread_days": 7},
     "limits": {"in_flight": 32},
-    "retry": {"attempts": 6, "max_backoff": "60s"},
+    "retry": {"attempts": 6, "max_backoff": "60s", "give_up_after": "30m"},
     "output": {"compression": "zstd"},
     "apps": {"main": {"client_id": "1100000", "requests_per_minute": 1000}},
     "tokens": {"a": {"app": "main", "access_token": "x", "refresh_token": "y"}},

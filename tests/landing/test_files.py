@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from harvester.errors import DamagedError, StorageError
-from harvester.landing.files import make_directory, replace_whole, storage
+from harvester.landing.files import make_directory, put, replace_whole, stage, storage
 from harvester.landing.ndjson import SUFFIXES, read_lines
 from tests.landing.disk import Disk
 from tests.landing.helpers import files_under, unprivileged_folder
@@ -33,6 +33,7 @@ def read(target: Path) -> list[bytes]:
 
 def test_steps_to_durability(tmp_path: Path, scratch: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A new folder appears with its file: durable inside, then in place, then the place itself."""
+    (tmp_path / "zone").mkdir()
     disk = Disk(monkeypatch)
     replace_whole(tmp_path / "zone" / "dt=1" / "account_id=2" / "calls", OLD, scratch=scratch)
     unfinished = disk.steps[0].removeprefix("mkdir ")
@@ -42,8 +43,6 @@ def test_steps_to_durability(tmp_path: Path, scratch: Path, monkeypatch: pytest.
         "write calls",
         "fsync calls",
         f"fsync {unfinished}",
-        "mkdir zone",
-        f"fsync {tmp_path.name}",
         "mkdir dt=1",
         "fsync zone",
         "replace account_id=2",
@@ -194,3 +193,11 @@ def test_a_rename_whose_source_is_gone_names_the_source(tmp_path: Path) -> None:
     staged, target = tmp_path / "unfinished" / "staged", tmp_path / "calls"
     with pytest.raises(StorageError, match=f"publish {staged}: No such file"), storage(target, "publish"):
         staged.replace(target)
+
+
+def test_a_zone_that_was_taken_away_is_not_made_again(tmp_path: Path, scratch: Path) -> None:
+    """Only the day's folder is made for a new partition, nothing above it."""
+    staged, _ = stage(tmp_path / "zone" / "dt=1" / "account_id=2" / "calls", OLD, scratch=scratch)
+    with pytest.raises(FileNotFoundError):
+        put(staged, tmp_path / "zone" / "dt=1" / "account_id=2" / "calls")
+    assert not (tmp_path / "zone").exists()

@@ -9,8 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harvester.errors import ExitCode
-from harvester.model import BEIJING, Account, AccountId, AppName, Outcome, Slice, Status, TokenName, Window
-from harvester.report.summary import Report, Trouble, exit_code, fold, in_words, to_json, trouble
+from harvester.foresight import Expected
+from harvester.model import BEIJING, Account, AccountId, AppName, Outcome, Receipt, Slice, Status, TokenName, Window
+from harvester.report.left import Left, left_of
+from harvester.report.summary import Report, exit_code, fold, in_words, to_json
+from harvester.report.troubles import Trouble, trouble
 
 STARTED = datetime(2024, 3, 5, 1, 30, tzinfo=BEIJING)
 WINDOW = Window(date(2024, 2, 27), date(2024, 3, 4))
@@ -133,6 +136,9 @@ FULL = replace(
     completed_before=40,
     dead_tokens={TokenName("agency-b"): "token agency-b is expired"},
     not_begun=1,
+    left=left_of([(slice_of(3), Expected(requests=2.6))], begun=0),
+    predicted=11.4,
+    walked=12,
     ended_by="interrupt (SIGINT)",
     exit_code=ExitCode.INTERRUPTED,
 )
@@ -148,6 +154,12 @@ def test_json() -> None:
         "ended": "2024-03-05T02:32:03+08:00",
         "slices": {"complete": 1, "short": 1, "failed": 0, "skipped": 0, "unfinished": 0},
         "not_begun": 1,
+        "left": [{"account_id": 3, "account_name": "name 3", "window": "2024-02-27..2024-03-04"}],
+        "left_slices": 1,
+        "left_by_app": {"main": 1},
+        "left_requests": 3,
+        "predicted": 11,
+        "walked": 12,
         "calls": 5,
         "new": 4,
         "changed": 1,
@@ -204,10 +216,11 @@ def test_words_of_a_run_without_work() -> None:
 @pytest.mark.parametrize("status", [status for status in Status if status is not Status.COMPLETE])
 def test_words_of_a_run_that_is_not_complete(status: Status) -> None:
     """The first line says that it is not complete and how much is lacking; then comes what, and why."""
-    text = in_words(replace(ended(outcome(1), outcome(2, status, "the reason")), not_begun=3))
+    left = left_of(((slice_of(number), Expected(requests=3.4)) for number in (3, 4, 5)), begun=0)
+    text = in_words(replace(ended(outcome(1), outcome(2, status, "the reason")), not_begun=3, left=left))
     assert text.startswith("NOT COMPLETE  2024-02-27..2024-03-04: 4 of 5 slices are missing or short\n")
     assert f"  {status} (1): the reason\n      2 2024-02-27..2024-03-04\n" in text
-    assert "3 slices were not begun; the next run begins with them" in text
+    assert "  left: 3 slices, about 10 requests; the next run goes on with them\n      3 2024-02-27" in text
 
 
 def test_words_of_an_abandoned_run() -> None:
@@ -288,3 +301,37 @@ def test_words_of_any_report(some: list[Outcome], not_begun: int) -> None:
     first = in_words(report).splitlines()[0]
     assert first.startswith("COMPLETE  " if report.complete else "NOT COMPLETE  ")
     assert in_words(replace(report, ended=None))
+
+
+def receipt(requests: int) -> Receipt:
+    """A finished walk's evidence."""
+    return Receipt(requests=requests, read=1, distinct=1, counted=1)
+
+
+def test_prediction_and_truth_are_of_the_same_slices() -> None:
+    """Compared is what came to its end and of which something was known; what earlier nights sent is left out."""
+    report = fold(NEW, outcome(1, receipt=receipt(5)), Expected(requests=4.5))
+    report = fold(report, outcome(2, Status.SHORT, "why", receipt=receipt(30)), Expected(requests=9.5, spent=20))
+    assert (report.predicted, report.walked) == (14.0, 15)
+    for other in (
+        fold(report, outcome(3, Status.UNFINISHED, "why"), Expected(requests=7.0)),
+        fold(report, outcome(3, Status.FAILED, "why"), Expected(requests=7.0)),
+        fold(report, outcome(3, receipt=receipt(9)), Expected(requests=1.0, blind_days=7)),
+        fold(report, outcome(3, receipt=receipt(9))),
+    ):
+        assert (other.predicted, other.walked) == (14.0, 15)
+
+
+def test_words_compare_prediction_and_truth() -> None:
+    """The summary says how good the prediction was; without one it says nothing of it."""
+    report = replace(ended(outcome(1)), predicted=3582.4, walked=3614)
+    assert "\n  predicted 3,582 requests, took 3,614 (+0.9 %)" in in_words(report)
+    assert "(-100.0 %)" in in_words(replace(report, walked=0))
+    assert "predicted" not in in_words(ended(outcome(1)))
+
+
+def test_nothing_is_left_of_a_complete_run() -> None:
+    """A run that tried all of its plan leaves nothing, and says nothing of it."""
+    assert to_json(ended(outcome(1)))["left"] == []
+    assert ended(outcome(1)).left == Left()
+    assert "left" not in in_words(ended(outcome(1)))

@@ -21,9 +21,10 @@ _SECOND_S: Final = 1.0
 _OTHER_PAUSE_S: Final = 15.0
 _FORGOTTEN_S: Final = 900.0
 """A limit that was not reached for so long after its last pause is reached for the first time again."""
-_STEP: Final = 0.02
+_MARGIN_STEP: Final = 0.02
 _MARGIN_MOST: Final = 0.2
-_RESERVE_MOST: Final = 0.1
+_RESERVE_STEP: Final = 0.04
+_RESERVE_MOST: Final = 0.12
 _HALVES_S: Final = 1800.0
 
 
@@ -103,7 +104,7 @@ class Pauses:
         return _faded(self.margin, now - self.margin_since)
 
     def reserve_at(self, now: float) -> float:
-        """The share that is left alone at loop time `now`: 0.02 for each 11017, at most 0.1, halved in 30 min."""
+        """The share that is left alone at loop time `now`: 0.04 for each 11017, at most 0.12, halved in 30 min."""
         return _faded(self.reserve, now - self.reserve_since)
 
 
@@ -119,10 +120,10 @@ def refused(pauses: Pauses, what: Refused, now: float) -> Pauses:
     strikes = pauses.strikes_at(limit, now) + 1
     until = now + _pause_s(what, strikes)
     if limit is Limit.SECOND:
-        margin = min(_MARGIN_MOST, pauses.margin_at(now) + _STEP)
+        margin = min(_MARGIN_MOST, pauses.margin_at(now) + _MARGIN_STEP)
         pauses = replace(pauses, margin=margin, margin_since=now)
     if limit is Limit.MINUTE:
-        reserve = min(_RESERVE_MOST, pauses.reserve_at(now) + _STEP)
+        reserve = min(_RESERVE_MOST, pauses.reserve_at(now) + _RESERVE_STEP)
         pauses = replace(pauses, reserve=reserve, reserve_since=now)
     return replace(
         pauses,

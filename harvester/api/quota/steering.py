@@ -18,6 +18,8 @@ from harvester.api.quota.own import Own, Permit
 
 WORTH_MINDING: Final = 0.03
 """The share of others below which they are not minded: what rounding and the network amount to."""
+_WORTH_MINDING_WARY: Final = 0.01
+"""The same once the API has refused requests."""
 _LATE_S: Final = 2.0
 """How much later than it was sent a request may be counted."""
 _GUARD: Final = 0.02
@@ -70,6 +72,8 @@ class Steering:
         self._used_up_since: float | None = None
         """Since when every figure said that nothing is left of the minute."""
         self._day_was_left = False
+        self._is_wary = False
+        """Whether the API has refused requests: then little signs of others count as well."""
 
     @property
     def quota(self) -> int | None:
@@ -135,6 +139,7 @@ class Steering:
     def struck(self, own: Own, now: float, strikes: int) -> None:
         """The API refused a request because the minute is used up, not for the first time lately if `strikes` > 1."""
         self._used_up_since = now
+        self._is_wary = True
         if not self._configured:
             self._learning.struck(own.sent_since(now - MINUTE_S), now, strikes)
             self._learned = self._learning.quota_at(now)
@@ -154,7 +159,8 @@ class Steering:
                     likely = max(likely, (rise / 100 - mine) * in_a_minute)
         self._lately.add(sample)
         held = max(self._held)
-        found = max(held, surely, likely) if max(surely, held) >= WORTH_MINDING else 0.0
+        shown = likely if self._is_wary else max(surely, held)
+        found = max(held, surely, likely) if shown >= self._worth_minding else 0.0
         self.others = 0.0 if self._says_nothing(now) else min(1.0, found)
 
     @staticmethod
@@ -162,6 +168,10 @@ class Steering:
         """The share that others have used of the last minute: surely, and likely."""
         latest = own.sent_since(now - MINUTE_S - _LATE_S) / quota
         return (sample.used - 1) / 100 - latest, (sample.used - 0.5) / 100 - own.sent_since(now - MINUTE_S) / quota
+
+    @property
+    def _worth_minding(self) -> float:
+        return _WORTH_MINDING_WARY if self._is_wary else WORTH_MINDING
 
     def _says_nothing(self, now: float) -> bool:
         """Whether the minute is said to be used up for minutes on end, while the API refuses nothing."""
@@ -178,7 +188,7 @@ class Steering:
         if not self._configured:
             self._learned = self._learning.quota_at(now)
         quota = self.quota
-        if quota is None or self.others < WORTH_MINDING:
+        if quota is None or not self.others:
             return quota and quota * self.share(reserve)
         allowed = quota * self.share(reserve)
         watched_s = min(MINUTE_S, now - self._watched_since)
@@ -190,6 +200,6 @@ class Steering:
 
     def share(self, reserve: float = 0.0) -> float:
         """The share of the quota that is this run's, 0 to 1."""
-        if self.others < WORTH_MINDING:
+        if not self.others:
             return HEADROOM - reserve
         return min(HEADROOM, max(_LEAST_SHARE, 1 - self.others - _GUARD - reserve))

@@ -75,7 +75,7 @@ class _Word:
         if not self.going or not self.spacing_s:
             return 0
         silent_s = self.sent_until(at) - self.told_at
-        return math.ceil((silent_s if silent_s >= 0 else _SILENT_S) / self.spacing_s) + 1
+        return math.ceil((silent_s if silent_s >= 0 else _SILENT_S) / self.spacing_s)
 
 
 class Usage(Database):

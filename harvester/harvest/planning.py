@@ -1,0 +1,116 @@
+"""The plans of a run, by app, and what their slices are expected to take: what the ledger knows is asked here."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import date
+from functools import partial
+from itertools import chain
+from typing import Final
+
+from harvester.foresight import Expected, Reached
+from harvester.harvest.assignment import Assignment
+from harvester.harvest.foresight import begun_slices, foresight_of, was_read
+from harvester.landing.ledger import Ledger
+from harvester.model import Account, AccountId, AppName, Slice, Window
+from harvester.plan import Earlier, plan, thrifty_plan
+from harvester.report.left import Left, left_of
+
+_ASKED_AT_THE_END: Final = 10_000
+"""Slices that are left and of which the ledger is asked what they will take; more would hold up a run that ends."""
+
+
+class Planning:
+    """What a run does in which order, and what it is expected to take.
+
+    A run that a budget may end (of requests, of time, or its app's of the day) pays the oldest debts first; any other
+    reads the latest days first. `plan.py` has both orders.
+
+    Args:
+        assignment: What to do.
+        ledger: What is known; `None` when there is none yet.
+
+    Attributes:
+        begun: The slices that earlier runs began and that are gone on with, and how far these came.
+        tonight: What interrupted runs of this night completed, by account; the plans do not have it.
+        plans: The slices of each app, pulled lazily; they read the ledger and raise `StorageError`.
+
+    Raises:
+        StorageError: The ledger cannot be read.
+    """
+
+    def __init__(self, assignment: Assignment, ledger: Ledger | None) -> None:
+        self._assignment = assignment
+        self._ledger = ledger
+        self.begun: Mapping[Slice, Reached] = begun_slices(assignment, ledger)
+        self._foresight = foresight_of(assignment, ledger, self.begun)
+        self._foreseen: dict[Slice, Expected] = {}
+        """Of the debts that the plan has put in order and not given yet."""
+        self._asking = True
+        self.tonight: Mapping[AccountId, Sequence[Window]] = (
+            ledger.complete_tonight(assignment.night, assignment.scope.today) if ledger else {}
+        )
+        self.plans = self._make_plans()
+
+    def is_thrifty(self, app: AppName) -> bool:
+        """Whether a budget may end the app's run before its plan does."""
+        assignment = self._assignment
+        budgets = (assignment.max_requests, assignment.max_duration_s, assignment.limits[app].per_day)
+        return any(budget is not None for budget in budgets)
+
+    def expected(self, one: Slice) -> Expected:
+        """What a slice that is about to be read is expected to take. Raises `StorageError`."""
+        if foreseen := self._foreseen.pop(one, None):
+            return foreseen
+        account = one.account.id
+        days = self._ledger.known(one.window, [account]).get(account, {}) if self._ledger else {}
+        calls = {day: known.calls for day, known in days.items() if was_read(known)}
+        return self._foresight.expect(account, one.window, calls, self.begun.get(one))
+
+    def left(self, unfinished: Iterable[Slice], rest: Iterable[Slice]) -> Left:
+        """What a run that has ended leaves.
+
+        Args:
+            unfinished: What it began and did not finish; what it saved of that is not expected again.
+            rest: What it did not begin, out of `plans`.
+
+        Raises:
+            StorageError: The ledger cannot be read.
+        """
+        open_slices = list(unfinished)
+        if open_slices:
+            self.begun = begun_slices(self._assignment, self._ledger)
+        return left_of(self._foretold(chain(open_slices, rest)), len(open_slices))
+
+    def _foretold(self, slices: Iterable[Slice]) -> Iterator[tuple[Slice, Expected | None]]:
+        for number, one in enumerate(slices):
+            self._asking = number < _ASKED_AT_THE_END
+            yield one, self.expected(one) if self._asking else None
+
+    def _make_plans(self) -> dict[AppName, Iterator[Slice]]:
+        assignment, ledger = self._assignment, self._ledger
+        by_app: defaultdict[AppName, list[Account]] = defaultdict(list)
+        for account in assignment.accounts:
+            by_app[account.app].append(account)
+        queued = ledger.queued() if ledger else {}
+        plans = {}
+        for app, accounts in by_app.items():
+            ids = [account.id for account in accounts]
+            complete_days = partial(ledger.complete_days, accounts=ids) if ledger else _nothing_complete
+            begun = [one for one in self.begun if one.account.app == app]
+            earlier = Earlier(begun=begun, queued=queued, tonight=self.tonight)
+            plans[app] = (
+                thrifty_plan(accounts, assignment.scope, complete_days, self._cost, earlier)
+                if self.is_thrifty(app)
+                else plan(accounts, assignment.scope, complete_days, earlier)
+            )
+        return plans
+
+    def _cost(self, one: Slice) -> float:
+        if not self._asking:
+            return 0.0
+        self._foreseen[one] = expected = self.expected(one)
+        return expected.requests
+
+
+def _nothing_complete(_: Window) -> dict[AccountId, set[date]]:
+    return {}
