@@ -19,8 +19,6 @@ FIRST_PAUSE_S: Final = 60.0
 NEXT_PAUSE_S: Final = 300.0
 _SECOND_S: Final = 1.0
 _OTHER_PAUSE_S: Final = 15.0
-_FORGOTTEN_S: Final = 900.0
-"""A limit that was not reached for so long after its last pause is reached for the first time again."""
 _MARGIN_STEP: Final = 0.02
 _MARGIN_MOST: Final = 0.2
 _RESERVE_STEP: Final = 0.04
@@ -34,6 +32,10 @@ class Limit(Enum):
     SECOND = "quota of a second"
     MINUTE = "minute quota"
     OTHER = "a limit"
+
+
+_FORGOTTEN_S: Final = {Limit.SECOND: 60.0, Limit.MINUTE: 900.0, Limit.OTHER: 120.0}
+"""A limit that was not reached for so long after its last pause is reached for the first time again."""
 
 
 class Knock(Enum):
@@ -96,8 +98,8 @@ class Pauses:
         return dict(self.ends).get(limit, -inf)
 
     def strikes_at(self, limit: Limit, now: float) -> int:
-        """How often a limit was reached, one pause after the other, up to 15 minutes before loop time `now`."""
-        return dict(self.strikes).get(limit, 0) if now - self.ended(limit) < _FORGOTTEN_S else 0
+        """How often a limit was reached, one pause after the other, as far as that counts at loop time `now`."""
+        return dict(self.strikes).get(limit, 0) if now - self.ended(limit) < _FORGOTTEN_S[limit] else 0
 
     def margin_at(self, now: float) -> float:
         """How much further apart permits are at loop time `now`: 0.02 for each 11016, at most 0.2, halved in 30 min."""
