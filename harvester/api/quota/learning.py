@@ -14,7 +14,9 @@ from harvester.api.quota.own import Own
 _ENOUGH: Final = 5
 """Percents that must be used up before a quota is told from them: they are rounded."""
 _LATE_S: Final = 2.0
-_FEEL_A_MINUTE: Final = 0.01
+_FEEL_A_MINUTE: Final = 0.03
+_FEEL_LESS: Final = 3.0
+"""Each time that too much was felt for, it is gone about more slowly."""
 _FEEL_MOST: Final = 2.0
 _NO_MORE: Final = 10**9
 
@@ -34,6 +36,7 @@ class Learning:
         self._last: Sample | None = None
         self._felt_from: float | None = None
         """Since when a quota is felt for that no figure shows."""
+        self._feel_a_minute = _FEEL_A_MINUTE
 
     def observe(self, sample: Sample, own: Own, now: float, *, steady_s: float) -> None:
         """Takes in a sample.
@@ -56,9 +59,11 @@ class Learning:
         if rise >= _ENOUGH:
             self._show(100 * min(by_minute, by_rise))
         elif sample.used >= _ENOUGH and steady_s > MINUTE_S + _LATE_S:  # a calendar minute would have begun anew
-            self._show(100 * by_minute)
+            self._show(100 * by_minute * sample.used / (sample.used + 2))
 
     def _show(self, shown: float) -> None:
+        if self._felt_from is not None:
+            self.shown, self._felt_from = 0, None
         self.shown = max(self.shown, min(int(shown), self._most))
 
     @property
@@ -79,8 +84,10 @@ class Learning:
             now: Loop time.
             strikes: How often it has happened lately, this time included.
         """
-        if self._last is None and strikes > 1 and sent >= _ENOUGH:
+        tells = self._last is not None and self._last.used >= _ENOUGH
+        if not tells and strikes > 1 and sent >= _ENOUGH:
             self.shown, self._felt_from = max(1, sent * 9 // 10), now
+            self._feel_a_minute /= _FEEL_LESS
         elif self.shown and 2 * sent >= self.shown:
             self._most = self.shown = max(1, self.shown * 9 // 10)
 
@@ -88,4 +95,4 @@ class Learning:
         """Requests a minute, as far as is known at loop time `now`; 0 while nothing is."""
         if self._felt_from is None:
             return self.shown
-        return int(self.shown * min(_FEEL_MOST, 1 + _FEEL_A_MINUTE * (now - self._felt_from) / MINUTE_S))
+        return int(self.shown * min(_FEEL_MOST, 1 + self._feel_a_minute * (now - self._felt_from) / MINUTE_S))

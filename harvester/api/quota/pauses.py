@@ -114,11 +114,12 @@ def refused(pauses: Pauses, what: Refused, now: float) -> Pauses:
     """The pauses after a refusal.
 
     A request that was permitted before the end of the pause for this limit was permitted before its beginning, since
-    during a pause none is: that tells nothing new.
+    during a pause none is: that tells nothing new, but for a longer wish.
     """
     limit = what.limit
     if what.permit_at < pauses.ended(limit):
-        return pauses
+        wished = now + min(what.retry_after_s or 0.0, NEXT_PAUSE_S)
+        return replace(pauses, until=wished, limit=limit) if wished > pauses.until > now else pauses
     strikes = pauses.strikes_at(limit, now) + 1
     until = now + _pause_s(what, strikes)
     if limit is Limit.SECOND:

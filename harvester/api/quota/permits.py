@@ -231,10 +231,11 @@ class Quota:
         before = self._pauses
         told = Refused(limit=what, permit_at=permit.at, retry_after_s=retry_after_s, text=text)
         self._pauses = pausing.refused(before, told, now)
-        if self._pauses is not before and what is Limit.MINUTE:
+        is_new = self._pauses.ends != before.ends
+        if is_new and what is Limit.MINUTE:
             self._steering.struck(self._own, now, self._pauses.strikes_at(what, now))
             self._keep_to_the_quota()
-        if self._pauses is not before:
+        if is_new:
             self._words.refused(what, text)
         self.traffic.wake()
 
