@@ -95,7 +95,7 @@ def _budget_options(command: Decorated) -> Decorated:
 @click.option("--dry-run", is_flag=True, help="Say what would be done, ask the API nothing.")
 @click.option("--summary", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Report, as JSON.")
 @click.option("--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True)
-@click.option("--quiet", is_flag=True, help="Print errors only.")
+@click.option("--quiet", is_flag=True, help="Print nothing but errors, and what is lacking.")
 @click.option("--no-progress", "progress", flag_value=False, default=True, help="No line of progress each minute.")
 def run(config: Path, *, dry_run: bool, summary: Path | None, log_format: str, quiet: bool, **options: Any) -> None:
     """Harvest all that is due: the nightly job.
@@ -114,11 +114,10 @@ def run(config: Path, *, dry_run: bool, summary: Path | None, log_format: str, q
     report = _harvest(settings, assignment)
     if summary:
         _write_summary(summary, report)
-    if not quiet:
+    if not quiet or report.exit_code:
         from harvester.report.summary import in_words
 
-        click.echo(in_words(report))
-        click.echo(f"  files {assignment.output_dir}")
+        click.echo(f"{in_words(report)}\n  files {assignment.output_dir}", err=quiet)
     sys.exit(report.exit_code)
 
 

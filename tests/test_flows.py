@@ -15,6 +15,7 @@ from harvester.errors import ExitCode, LockedError, StorageError
 from harvester.harvest.run import harvest
 from harvester.model import AppName, Status, TokenName
 from harvester.sandbox.faults import Fault, FaultKind
+from harvester.sandbox.server import Sandbox
 from harvester.sandbox.switches import (
     ACCESS,
     CursorRule,
@@ -355,14 +356,16 @@ async def test_what_the_writer_had_not_committed_is_not_complete(
     async def never(*_: object) -> None:
         await anyio.sleep_forever()
 
-    async def terminate_twice() -> None:
+    async def terminate_twice(served: Sandbox) -> None:
+        while served.stats.requests < SMALL.accounts:  # noqa: ASYNC110 - the sandbox tells nobody
+            await anyio.sleep(1)
         for _ in range(2):
             await anyio.sleep(60)
             os.kill(os.getpid(), signal.SIGTERM)
 
     monkeypatch.setattr("harvester.landing.writer.Writer.drain", never)
     async with sandbox(SMALL) as served, anyio.create_task_group() as group:
-        group.start_soon(terminate_twice)
+        group.start_soon(terminate_twice, served)
         report = await run(assign(served, tmp_path))
     assert report.exit_code is ExitCode.TERMINATED
     assert report.slices == {Status.UNFINISHED: 6}

@@ -8,7 +8,7 @@ from typing import Final, assert_never
 
 from harvester.api.clock import TOLERATED_S, Clock
 from harvester.api.codes import Fault, Verdict, judge
-from harvester.api.protocol import http_date, read_figure, read_page, request_calls
+from harvester.api.protocol import read_figure, read_page, request_calls
 from harvester.api.quota import Limit, Permit, Quota
 from harvester.api.tokens import Tokens
 from harvester.api.traffic.circuit import Failed
@@ -155,6 +155,7 @@ class Client:
             nonce=self._around.nonce(),
             timestamp=self._clock.timestamp(self._around.wall()),
         )
+        skew_s = self._clock.skew_s
         try:
             response = await self._transport.send(request)
         except AttemptError as error:
@@ -162,7 +163,6 @@ class Client:
             quota.failed(permit, _failed(account, permit, fault))
             return fault
         answer, figure = read_page(response), read_figure(response)
-        self._set_clock(http_date(response), answer)
         if isinstance(answer, Page):
             quota.answered(permit, figure)
             return answer
@@ -174,19 +174,17 @@ class Client:
             quota.failed(permit, _failed(account, permit, answer))
         else:
             quota.answered(permit, figure)
+        if verdict is Verdict.FIX_CLOCK:
+            self._set_clock(answer.date, skew_s)
         if verdict in _TOKEN_IS_DEAD:
             self._tokens.kill(account.token, f"{answer}; put a working access_token into the config")
         return answer
 
-    def _set_clock(self, date: float | None, answer: Page | Fault) -> None:
-        if isinstance(answer, Fault) and answer.code is None:
-            return  # a gateway's, which may go by another clock
-        refused = isinstance(answer, Fault) and judge(answer) is Verdict.FIX_CLOCK
-        skew = self._clock.measure(date, self._around.wall(), refused=refused)
+    def _set_clock(self, date: float | None, sent_with_s: float) -> None:
+        skew = self._clock.refused(date, self._around.wall(), sent_with_s)
         if skew is not None:
-            level = logging.WARNING if abs(skew) >= TOLERATED_S else logging.INFO
             text = "this machine's clock is %.0f s %s the API's; corrected for this run"
-            log.log(level, text, abs(skew), _side(skew))
+            log.warning(text, abs(skew), _side(skew))
 
     def _give_up(self, account: Account, verdict: Verdict, fault: Fault) -> None:
         """Raises when no repetition of this call can help."""

@@ -1,4 +1,4 @@
-"""How far this machine's clock is from the API's, measured by the `Date` of its answers. Pure.
+"""How far this machine's clock is from the API's, measured by the `Date` of its refusals. Pure.
 
 A timestamp more than 300 s off is refused (12101, documented); days and hours are corrected as well as seconds.
 """
@@ -6,11 +6,14 @@ A timestamp more than 300 s off is refused (12101, documented); days and hours a
 from typing import Final
 
 TOLERATED_S: Final = 300.0
-_WORTH_CORRECTING_S: Final = 30.0
+_SAME_S: Final = 60.0
+"""A correction that differs by less is the one that was made before, in vain."""
 
 
 class Clock:
-    """The API's time, as far as answers have shown it.
+    """The API's time, as far as it is known: this machine's, until the API refuses a timestamp.
+
+    A good answer proves the clock right, whatever its `Date` says.
 
     Attributes:
         skew_s: What has to be added to this machine's clock, in seconds.
@@ -18,28 +21,24 @@ class Clock:
 
     def __init__(self) -> None:
         self.skew_s = 0.0
-        self._measured = False
 
     def timestamp(self, wall: float) -> int:
         """The API's time at this machine's `wall`, Unix seconds."""
         return int(wall + self.skew_s)
 
-    def measure(self, date: float | None, wall: float, *, refused: bool) -> float | None:
-        """Takes in an answer's `Date`; the run's first one, and any that comes with a refused timestamp.
+    def refused(self, date: float | None, wall: float, sent_with_s: float) -> float | None:
+        """The API refused a timestamp: corrects the clock by the answer's `Date`, or takes a vain correction back.
 
         Args:
             date: Unix seconds; `None` when the answer had none.
             wall: This machine's, when the answer came.
-            refused: Whether the API refused the timestamp.
+            sent_with_s: The skew by which the timestamp was made.
 
         Returns:
-            The new skew, if it was corrected; `None` otherwise.
+            The new skew, if there is one; `None` otherwise.
         """
-        if date is None or (self._measured and not refused):
-            return None
-        self._measured = True
-        skew = date - wall
-        if abs(skew - self.skew_s) < (1.0 if refused else _WORTH_CORRECTING_S):
-            return None
-        self.skew_s = skew
-        return skew
+        if date is None or sent_with_s != self.skew_s:
+            return None  # corrected since
+        before, skew = self.skew_s, date - wall
+        self.skew_s = skew if abs(skew - before) >= _SAME_S else 0.0
+        return self.skew_s if self.skew_s != before else None

@@ -46,3 +46,11 @@ def strictest(*decisions: Decision) -> Decision:
         if isinstance(one, Wait) and not (isinstance(found, Wait) and found.until >= one.until):
             found = one
     return found
+
+
+def lasting(seconds: float) -> str:
+    """A time for a person: `30 s`, `31 min`, `5 h 20 min`."""
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min"

@@ -18,7 +18,7 @@ from harvester.model import AppName
 from harvester.usage import HEARTBEAT_S
 
 Words = Sequence[tuple[AppName, int, float]]
-"""What the ledger is told: apps, what each has sent in this run, and its spacing in seconds."""
+"""What the ledger is told: apps, what each has sent in this run or may send soon, and its spacing in seconds."""
 
 
 class Meter:
@@ -54,6 +54,7 @@ class Meter:
             self._wall,
             budget=Budget(requests_left=assignment.max_requests, deadline=deadline),
             patience_s=assignment.give_up_after_s,
+            accounts=len(assignment.accounts),
         )
         self.quotas = {
             app: Quota(app, limits, traffic, self._ledger.sending(app, now))
@@ -64,8 +65,8 @@ class Meter:
 
     async def run(self) -> None:
         """Tells the ledger until it is cancelled."""
-        while True:
-            await anyio.sleep(HEARTBEAT_S)
+        while self._traffic:
+            await self._traffic.has_to_tell(HEARTBEAT_S)
             await self._tell_meanwhile()
 
     def close(self) -> None:
@@ -75,16 +76,20 @@ class Meter:
     async def _tell_meanwhile(self) -> None:
         """Tells the ledger off the event loop, and lets the apps go on sending until it has to be told again."""
         began = anyio.current_time()
-        words = [(app, quota.sent, quota.spacing_s) for app, quota in self.quotas.items()]
+        reserves = {app: quota.reserve for app, quota in self.quotas.items()}
+        words = [(app, quota.sent + reserves[app], quota.spacing_s) for app, quota in self.quotas.items()]
         await anyio.to_thread.run_sync(partial(self._tell, words, going=True))
+        for app, told, _ in words:
+            self.quotas[app].reserved = told if reserves[app] else None
         if self._traffic:
             self._traffic.extend(began + 2 * HEARTBEAT_S)
 
     def _tell(self, words: Words, *, going: bool) -> None:
         now = self._wall()  # after the counts were taken: what they hold was sent by then
         for app, sent, spacing_s in words:
-            self._ledger.count(app, sent - self._counted[app], now, spacing_s=spacing_s, going=going)
-            self._counted[app] = sent
+            more = max(0, sent - self._counted[app])
+            self._ledger.count(app, more, now, spacing_s=spacing_s, going=going)
+            self._counted[app] += more
             learned = self.quotas[app].learned_per_minute
             if learned and learned != self._learned.get(app):
                 self._ledger.learn(app, learned, now)

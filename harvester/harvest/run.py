@@ -37,6 +37,7 @@ from harvester.report.summary import Report, exit_code, fold, to_json
 log = logging.getLogger(__name__)
 
 _PROGRESS_S: Final = 60.0
+_GRACE_S: Final = 3.0
 _RECEIPTS_KEPT: Final = timedelta(days=100)
 """The ledger must not grow without end: 10,000 accounts leave 10,000 receipts a night."""
 
@@ -101,10 +102,13 @@ class _Run:
         self._begun: Mapping[Slice, Begun] = {}
         """Slices that earlier runs began."""
         self._stopping = Stopping(lambda: len(self._open))
+        self._began = 0.0
+        """Loop time: a clock that is set right in between does not change what a run took."""
 
     async def execute(self, transport: Transport) -> None:
         """Runs the assignment; whatever ends it, the report says so and is saved. Signals count from here on."""
         error: HarvesterError | None = None
+        self._began = anyio.current_time()
         try:
             with self._stopping.signals() as signals:
                 async with anyio.create_task_group() as watch:
@@ -147,6 +151,7 @@ class _Run:
                 self._stopping.act_on(schedule, work.cancel_scope)
                 work.start_soon(self._watch_progress)
                 work.start_soon(self._meter.run)
+                work.start_soon(self._watch_the_time, schedule)
                 await schedule.run(plans, lambda: writer.drain(queue.get))
                 work.cancel_scope.cancel()
         except* HarvesterError as group:
@@ -193,6 +198,13 @@ class _Run:
             self._unfinished.append(outcome.slice)
         self.report = fold(self.report, outcome, expected)
 
+    async def _watch_the_time(self, schedule: Schedule) -> None:
+        """A little after the run's time nothing is waited for any more, such as an answer that does not come."""
+        if self._assignment.max_duration_s is not None:
+            await anyio.sleep(self._assignment.max_duration_s + _GRACE_S)
+            log.warning("the run's time (--max-duration) is over: open slices are being saved")
+            schedule.stop("the run's time (--max-duration) is over; the next run goes on from here")
+
     async def _watch_progress(self) -> None:
         while self._assignment.progress:
             await anyio.sleep(_PROGRESS_S)
@@ -214,7 +226,7 @@ class _Run:
         remainder = self._left(left, error)
         report = replace(
             self.report,
-            ended=datetime.fromtimestamp(self._around.wall(), BEIJING),
+            ended=self.report.started + timedelta(seconds=anyio.current_time() - self._began),
             not_begun=remainder.total - remainder.begun,
             left=remainder,
             dead_tokens=dict(self._tokens.dead),

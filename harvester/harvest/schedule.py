@@ -74,12 +74,16 @@ class Schedule:
         self._terms = terms
         self._findings = Findings()
         self._unreadable: dict[AccountId, str] = {}
-        self._stopping = False
+        self._stopping: str | None = None
         self._walking: set[anyio.CancelScope] = set()
 
-    def stop(self) -> None:
-        """No further slice is begun; the open ones wait for nothing any more: they are saved as they are."""
-        self._stopping = True
+    def stop(self, why: str = STOPPED) -> None:
+        """No further slice is begun; the open ones wait for nothing any more: they are saved as they are.
+
+        Args:
+            why: For the report.
+        """
+        self._stopping = self._stopping or why
         for scope in self._walking:
             scope.cancel()
 
@@ -126,7 +130,7 @@ class Schedule:
         except CallError as fault:
             return self._cut_short(tour, fault)
         if receipt is None:
-            return tour.cut_short(Status.UNFINISHED, STOPPED)
+            return tour.cut_short(Status.UNFINISHED, self._stopping or STOPPED)
         status = Status.COMPLETE if receipt.reason is None else Status.SHORT
         return End(slice=one, status=status, reason=receipt.reason, receipt=receipt)
 

@@ -34,8 +34,8 @@ class Learning:
         self._lowest: Sample | None = None
         """Where the figure began to rise."""
         self._last: Sample | None = None
-        self._felt_from: float | None = None
-        """Since when a quota is felt for that no figure shows."""
+        self._felt_from: float | None = 0.0 if earlier else None
+        """Since when a quota is felt for that no figure shows, such as that of an earlier run."""
         self._feel_a_minute = _FEEL_A_MINUTE
 
     def observe(self, sample: Sample, own: Own, now: float, *, steady_s: float) -> None:

@@ -55,3 +55,15 @@ def still_to_wait_s(spacing_s: float, earlier: Sending, wall: float) -> float:
         return 0.0
     gap_s = spacing_s if earlier.spacing_s >= spacing_s - _ROUNDING_S else max(MINUTE_S, spacing_s)
     return min(gap_s, max(0.0, earlier.last_at + gap_s - wall))
+
+
+def sent_lately(earlier: Sending, wall: float) -> list[tuple[float, int]]:
+    """What earlier runs sent in the last minute or two: how many seconds ago at the latest, and how many; oldest first.
+
+    Args:
+        earlier: What earlier runs sent.
+        wall: Unix seconds.
+    """
+    last = wall if earlier.last_at is None else min(wall, earlier.last_at)
+    lately = sorted((minute, many) for minute, many in earlier.by_minute.items() if (minute + 2) * MINUTE_S > wall)
+    return [(max(0.0, wall - min((minute + 1) * MINUTE_S, last)), many) for minute, many in lately]

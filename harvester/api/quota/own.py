@@ -40,6 +40,8 @@ class Own:
         self.sent = 0
         self.counted = 0
         self.lost = 0
+        self._earlier = 0
+        """What runs before this one sent a moment ago; of that nothing is known but that it was sent."""
         self._moments: list[int] = []
         """The moments in which permits were given…"""
         self._before: list[tuple[int, int]] = []
@@ -50,19 +52,26 @@ class Own:
         """Requests that have not ended."""
         return self.sent - self.counted - self.lost
 
+    def remember(self, at: float, requests: int) -> None:
+        """An earlier run sent so many, loop time `at` or before; to be called before anything is sent, in order."""
+        self._note(floor(at * _PER_SECOND))
+        self._earlier += requests
+
     def send(self, now: float) -> None:
         """A permit is given at loop time `now`."""
-        moment = floor(now * _PER_SECOND)
+        self._note(floor(now * _PER_SECOND))
+        self.sent += 1
+
+    def _note(self, moment: int) -> None:
         if not self._moments or self._moments[-1] < moment:
             self._moments.append(moment)
-            self._before.append((self.sent, self.lost))
+            self._before.append((self._earlier + self.sent, self.lost))
             if len(self._moments) > 2 * _KEPT:
                 del self._moments[:-_KEPT], self._before[:-_KEPT]
-        self.sent += 1
 
     def sent_since(self, since: float) -> int:
         """Permits given since loop time `since`, a minute ago at most; up to a moment's too many, never too few."""
-        return self.sent - self._at(floor(since * _PER_SECOND))[0]
+        return self._earlier + self.sent - self._at(floor(since * _PER_SECOND))[0]
 
     def not_lost_by(self, by: float) -> int:
         """Of the permits given up to loop time `by`, a minute ago at most, those whose requests were not lost by then.
@@ -70,18 +79,18 @@ class Own:
         Up to a moment's too many, never too few.
         """
         moment = floor(by * _PER_SECOND)
-        return self._at(moment + 1)[0] - self._at(moment)[1]
+        return max(0, self._at(moment + 1)[0] - self._at(moment)[1] - self._earlier)
 
     def freed_at(self, most: int, now: float) -> float:
         """The loop time from which the last minute holds fewer than `most` permits; `-inf` if it does now."""
         if self.sent_since(now - 60) < most:
             return -inf
         for moment, (sent, _) in zip(reversed(self._moments), reversed(self._before), strict=True):
-            if self.sent - sent >= most:
+            if self._earlier + self.sent - sent >= most:
                 return 60 + (moment + 1) / _PER_SECOND
         return now + 60
 
     def _at(self, moment: int) -> tuple[int, int]:
         """How many had been sent, and lost, when a moment began."""
         at = bisect_left(self._moments, moment)
-        return self._before[at] if at < len(self._moments) else (self.sent, self.lost)
+        return self._before[at] if at < len(self._moments) else (self._earlier + self.sent, self.lost)

@@ -13,7 +13,7 @@ from enum import Enum
 from math import inf
 from typing import Final
 
-from harvester.api.decisions import GO, Decision, Over, Wait
+from harvester.api.decisions import GO, Decision, Over, Wait, lasting
 
 FIRST_PAUSE_S: Final = 60.0
 NEXT_PAUSE_S: Final = 300.0
@@ -164,14 +164,17 @@ def decide(pauses: Pauses, now: float, app: str, patience_s: float | None) -> De
         app: For a person.
         patience_s: How long an app is refused before its slices are left to the next run; `None` for ever.
     """
-    refused_s = 0.0 if pauses.since is None else pauses.latest - pauses.since
-    if patience_s is not None and refused_s >= patience_s:
-        what = pauses.limit.value if pauses.limit else "a limit"
-        return Over(f"app {app}: the API has refused everything for {refused_s / 60:.0f} min: {what}")
-    if now < pauses.until:
-        limit = pauses.limit
+    limit, until = pauses.limit, pauses.until
+    if patience_s is not None and pauses.since is not None:
+        enough = pauses.since + patience_s
+        if pauses.latest >= enough or enough <= now < until:
+            what = limit.value if limit else "a limit"
+            since = lasting(max(now, pauses.latest) - pauses.since)
+            return Over(f"app {app}: the API has refused everything for {since}: {what}")
+        until = min(until, enough) if now < enough else until
+    if now < until:
         told = limit is not None and limit is not Limit.SECOND
-        return Wait(pauses.until, f"{limit.value} of app {app}" if limit and told else None)
+        return Wait(until, f"{limit.value} of app {app}" if limit and told else None)
     return Wait(inf) if pauses.knock is Knock.OUT else GO
 
 

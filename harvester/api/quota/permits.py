@@ -18,7 +18,7 @@ from harvester.api.decisions import GO, Decision, Go, Over, Wait, strictest
 from harvester.api.quota import pauses as pausing
 from harvester.api.quota.day import Day
 from harvester.api.quota.figures import Figure
-from harvester.api.quota.limits import MINUTE_S, Limits, still_to_wait_s
+from harvester.api.quota.limits import MINUTE_S, Limits, sent_lately, still_to_wait_s
 from harvester.api.quota.own import Own, Permit
 from harvester.api.quota.pauses import Limit, Pauses, Refused
 from harvester.api.quota.steering import Steering
@@ -34,6 +34,10 @@ log = logging.getLogger(__name__)
 
 LATE_S = 0.005
 """Timers fire late, by a millisecond or so. So much the next permit makes up for: half of the headroom in a second."""
+_LUMP_MOST = 200
+_WORTH_TELLING_S = 5.0
+_WORTH_KEEPING = 100
+"""Requests that were surely counted before a quota that was learned from them is kept for later runs."""
 _ROUNDING_S = 1e-6
 """What the sums of floating-point seconds may be off."""
 
@@ -65,6 +69,8 @@ class Quota:
         self._turn = Places(1)
         self._waits_for_an_answer = False
         self._closed: str | None = None
+        self.reserved: int | None = None
+        """As many requests may be sent as the ledger has been told of beforehand; `None` for any number."""
         self._kept: int | None = None
         self._base_s = -1.0
         self._limiter: AsyncLimiter | None = None
@@ -73,6 +79,13 @@ class Quota:
         self._keep_to_the_quota()
         wait_s = still_to_wait_s(self._base_s, earlier, traffic.wall())
         self._next_at = anyio.current_time() + wait_s
+        for ago_s, requests in sent_lately(earlier, traffic.wall()):
+            self._own.remember(anyio.current_time() - ago_s, requests)
+        if wait_s > _WORTH_TELLING_S:
+            text = "app %s: the first request goes in %.0f s: the run before this one may have used up the minute"
+            log.info(text, app, wait_s)
+        if self._steering.learned:
+            log.info("app %s: %d requests a minute, as an earlier run learned", app, self._steering.learned)
         if wait_s > self._base_s:
             self._unlimited_until = self._next_at  # of an earlier run
 
@@ -83,13 +96,23 @@ class Quota:
 
     @property
     def learned_per_minute(self) -> int | None:
-        """The quota as the API's figures showed it; `None` where one is configured, or nothing was shown."""
-        return self._steering.learned
+        """A quota that is not configured, as far as later runs should know; `None` while too little was shown of it."""
+        return self._steering.learned if self._own.counted >= _WORTH_KEEPING else None
 
     @property
     def spacing_s(self) -> float:
         """Seconds between two permits, as a later run may rely on; 0 when none was kept for the last minute."""
         return 0.0 if anyio.current_time() < self._unlimited_until else self._base_s
+
+    @property
+    def reserve(self) -> int:
+        """How many requests the ledger has to be told of beforehand, 0 for none.
+
+        What a run that is killed has sent since its last word is reckoned by its spacing. Where there is none, a day's
+        quota would not hold: so the day pays in lumps of a hundredth.
+        """
+        per_day = self._limits.per_day
+        return 0 if per_day is None or self.spacing_s else max(1, min(_LUMP_MOST, per_day // 100))
 
     @property
     def waiting(self) -> str | None:
@@ -176,6 +199,7 @@ class Quota:
             self._day.decide(self.traffic.wall(), now, self.app),
             Wait(self._next_at) if now < self._next_at else GO,
             Wait(inf) if self._own.under_way and self._goes_alone else GO,
+            Wait(inf) if self.reserved is not None and self._own.sent >= self.reserved else GO,
         )
 
     @property
@@ -190,6 +214,8 @@ class Quota:
         self._day.take(self.traffic.wall())
         self._pauses = pausing.granted(self._pauses)
         self.traffic.granted(at)
+        if self.reserved is not None and self._own.sent >= self.reserved - self.reserve // 2:
+            self.traffic.tell_soon()
 
     def _spacing_s(self, now: float) -> float:
         """Seconds to the next permit: never less than what the quota allows."""

@@ -9,6 +9,7 @@ While nobody else is seen, the whole quota is this run's. Else it takes what is 
 it had sent too much before it saw them, and brakes when the minute nears its end.
 """
 
+from collections import deque
 from typing import Final
 
 from harvester.api.quota.figures import Figure, Lately, Sample
@@ -39,8 +40,15 @@ _DROP: Final = 1
 """A figure that falls back by more than that began a new minute, or was relieved of an old one."""
 _SILENCE_S: Final = 35.0
 """Figures that come so seldom tell nothing of the time between them, unless requests are as far apart anyway."""
+_LITTLE: Final = 3
+_HARDLY: Final = 0.05
 _BELIEVED_S: Final = 120.0
-"""So long a figure of zero is believed while the API answers everything."""
+"""So long it is believed that others use nearly all while the API answers everything; four times as long each time
+that it turns out to be true."""
+_LEAP: Final = 10
+_LEAPS: Final = 4
+_LEAPS_WITHIN_S: Final = 90.0
+"""A minute's figure falls back by a tenth once a minute. One that does so again and again says nothing."""
 
 
 class Steering:
@@ -70,7 +78,11 @@ class Steering:
         self._last_used = 0
         self._seen_at: float | None = None
         self._used_up_since: float | None = None
-        """Since when every figure said that nothing is left of the minute."""
+        """Since when every figure said that hardly anything is left of the minute."""
+        self._believed_s = _BELIEVED_S
+        self._leaps: deque[float] = deque(maxlen=_LEAPS)
+        self.is_nonsense = False
+        """Whether the figures are not heeded any more: they cannot be what is left of a minute."""
         self._day_was_left = False
         self._is_wary = False
         """Whether the API has refused requests: then little signs of others count as well."""
@@ -112,20 +124,30 @@ class Steering:
             permit: The request's.
             now: Loop time.
         """
-        if self._seen_at is not None and permit.at < self._seen_at:
+        if self.is_nonsense or (self._seen_at is not None and permit.at < self._seen_at):
             return  # it may have been counted before the one that was seen last
         self.figure = figure
         self._day_was_left = self._day_was_left or figure.day > 0
-        if figure.minute or self._used_up_since is None:
-            self._used_up_since = None if figure.minute else now
+        if not self._crawls(figure, own, now):
+            self._used_up_since = None
+        elif self._used_up_since is None:
+            self._used_up_since = now
         sample = Sample(at=permit.at, used=100 - figure.minute, counted=permit.counted, lost=permit.lost, sent=own.sent)
-        self._watch(sample, now)
+        if not self._watch(sample, now):
+            self.others, self._learned, self._learning = 0.0, 0, Learning()
+            return
         self._learning.observe(sample, own, now, steady_s=now - self._steady_since)
         self._learned = self._learning.quota_at(now)
         if quota := self.quota:
             self._look_for_others(sample, own, quota, now)
 
-    def _watch(self, sample: Sample, now: float) -> None:
+    def _crawls(self, figure: Figure, own: Own, now: float) -> bool:
+        """Whether hardly anything is left of the minute, though this run uses hardly any of it."""
+        mine = own.sent_since(now - MINUTE_S) / (self.quota or 1)
+        return figure.minute == 0 or (figure.minute <= _LITTLE and mine <= _HARDLY)
+
+    def _watch(self, sample: Sample, now: float) -> bool:
+        """Whether the figures still can be what is left of a minute."""
         used, silent_s = sample.used, now - (self._seen_at or 0.0)
         apart_s = 3 * MINUTE_S / self.quota if self.quota else 0.0
         if silent_s > _SILENCE_S + apart_s + 2 * (now - sample.at):
@@ -134,11 +156,15 @@ class Steering:
             self._turned_at += silent_s  # what was seen of others before a pause is still the last that was seen
         if used < self._last_used - _DROP:
             self._steady_since = now
+        if used < self._last_used - _LEAP:
+            self._leaps.append(now)
+            self.is_nonsense = len(self._leaps) == _LEAPS and now - self._leaps[0] < _LEAPS_WITHIN_S
         self._last_used, self._seen_at = used, now
+        return not self.is_nonsense
 
     def struck(self, own: Own, now: float, strikes: int) -> None:
         """The API refused a request because the minute is used up, not for the first time lately if `strikes` > 1."""
-        self._used_up_since = now
+        self._used_up_since, self._believed_s = now, 4 * self._believed_s
         self._is_wary = True
         if not self._configured:
             self._learning.struck(own.sent_since(now - MINUTE_S), now, strikes)
@@ -175,7 +201,7 @@ class Steering:
 
     def _says_nothing(self, now: float) -> bool:
         """Whether the minute is said to be used up for minutes on end, while the API refuses nothing."""
-        return self._used_up_since is not None and now - self._used_up_since > _BELIEVED_S
+        return self._used_up_since is not None and now - self._used_up_since > self._believed_s
 
     def pace(self, own: Own, now: float, reserve: float) -> float | None:
         """Requests a minute that are this run's to send now; `None` while no quota is known.

@@ -35,6 +35,7 @@ class Words:
         self._told_others_at = -inf
         self._most_others = 0.0
         self._told_day = False
+        self._told_nonsense = False
         self._refusals: dict[Limit, int] = {}
         self._reason = ""
 
@@ -52,6 +53,11 @@ class Words:
 
     def heard(self, steering: Steering, now: float) -> None:
         """The API's figures were taken in."""
+        if steering.is_nonsense and not self._told_nonsense:
+            self._told_nonsense = True
+            log.warning(
+                "app %s: the API's figures of its quota leap to and fro; they are not heeded any more", self._app
+            )
         self._tell_learned(steering)
         self._tell_others(steering, now)
         if steering.figure and 0 < steering.figure.day <= _LITTLE_DAY and not self._told_day:

@@ -8,12 +8,14 @@ from dataclasses import dataclass, replace
 from math import inf
 from typing import Final
 
-from harvester.api.decisions import GO, Decision, Over, Wait
+from harvester.api.decisions import GO, Decision, Over, Wait, lasting
 from harvester.model import AccountId
 
 UNREACHABLE_IN_A_ROW: Final = 3
 FAILED_IN_A_ROW: Final = 10
 ACCOUNTS: Final = 3
+FEW_FAILED_IN_A_ROW: Final = 5
+"""The same for a run over fewer accounts than that."""
 _STREAK_S: Final = 300.0
 _FIRST_PROBE_S: Final = 2.0
 _LONGEST_PROBE_S: Final = 60.0
@@ -68,8 +70,8 @@ class Circuit:
 CLOSED: Final = Circuit()
 
 
-def failed(circuit: Circuit, what: Failed, now: float) -> Circuit:
-    """After an attempt without a usable answer."""
+def failed(circuit: Circuit, what: Failed, now: float, of_accounts: int = ACCOUNTS) -> Circuit:
+    """After an attempt without a usable answer, in a run over so many accounts."""
     if circuit.is_open:
         if circuit.probing != what.permit_at:
             return circuit  # it was under way before
@@ -79,7 +81,9 @@ def failed(circuit: Circuit, what: Failed, now: float) -> Circuit:
         circuit = CLOSED  # what failed long ago has nothing to do with it
     accounts = circuit.accounts if len(circuit.accounts) >= ACCOUNTS else circuit.accounts | {what.account_id}
     in_a_row, unreachable = circuit.in_a_row + 1, circuit.unreachable + what.unreachable
-    down = unreachable >= UNREACHABLE_IN_A_ROW or (in_a_row >= FAILED_IN_A_ROW and len(accounts) >= ACCOUNTS)
+    enough = FAILED_IN_A_ROW if of_accounts >= ACCOUNTS else FEW_FAILED_IN_A_ROW
+    several = len(accounts) >= min(of_accounts, ACCOUNTS)
+    down = unreachable >= UNREACHABLE_IN_A_ROW or (in_a_row >= enough and several)
     return replace(
         circuit,
         in_a_row=in_a_row,
@@ -103,12 +107,15 @@ def decide(circuit: Circuit, now: float, patience_s: float | None) -> Decision:
     """
     if not circuit.is_open:
         return GO
-    down_s = 0.0 if circuit.since is None else circuit.latest - circuit.since
-    if patience_s is not None and down_s >= patience_s:
-        return Over(f"the API has not answered for {max(1, round(down_s / 60))} min, the last attempt: {circuit.text}")
+    until = inf if patience_s is None or circuit.since is None else circuit.since + patience_s
     if circuit.probing is not None:
         return Wait(inf, "an answer of the API, which is down")
-    return Wait(circuit.probe_at, "the API, which is down") if now < circuit.probe_at else GO
+    if now < min(until, circuit.probe_at):
+        return Wait(min(until, circuit.probe_at), "the API, which is down")
+    if circuit.latest >= until or (now >= until > circuit.latest and now < circuit.probe_at):
+        down = lasting(max(now, circuit.latest) - (circuit.since or 0.0))
+        return Over(f"the API has not answered for {down}, the last attempt: {circuit.text}")
+    return GO
 
 
 def granted(circuit: Circuit, now: float) -> Circuit:

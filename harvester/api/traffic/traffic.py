@@ -12,7 +12,7 @@ from harvester.api.traffic import circuit as circuits
 from harvester.api.traffic import crowd as crowds
 from harvester.api.traffic import retries as retrying
 from harvester.api.traffic.budget import Budget
-from harvester.api.traffic.circuit import CLOSED, Failed
+from harvester.api.traffic.circuit import ACCOUNTS, CLOSED, Failed
 from harvester.api.traffic.crowd import Crowd
 from harvester.api.traffic.places import Places
 from harvester.api.traffic.retries import Retries
@@ -30,6 +30,7 @@ class Traffic:
         budget: The run's; `None` for none.
         patience_s: How long the API may be down, or refuse an app everything, before the rest is left to the next run;
             `None` for ever.
+        accounts: How many the run is over.
     """
 
     def __init__(
@@ -39,9 +40,11 @@ class Traffic:
         *,
         budget: Budget | None = None,
         patience_s: float | None = None,
+        accounts: int = ACCOUNTS,
     ) -> None:
         self.wall = wall
         self.patience_s = patience_s
+        self._accounts = accounts
         self.notes: list[str] = []
         """What a person should know of afterwards."""
         self._budget = budget or Budget()
@@ -51,6 +54,7 @@ class Traffic:
         self._retries = Retries()
         self._moved = anyio.Event()
         self._until = inf
+        self._has_to_tell = anyio.Event()
 
     @property
     def is_down(self) -> bool:
@@ -69,6 +73,16 @@ class Traffic:
             return Wait(inf, "the ledger, which has to be told what was sent")
         return strictest(self._budget.decide(now), circuits.decide(self._circuit, now, self.patience_s))
 
+    def tell_soon(self) -> None:
+        """What was reserved in the ledger is nearly used up."""
+        self._has_to_tell.set()
+
+    async def has_to_tell(self, within_s: float) -> None:
+        """Waits until the ledger has to be told of requests, so long at most."""
+        with anyio.move_on_after(within_s):
+            await self._has_to_tell.wait()
+        self._has_to_tell = anyio.Event()
+
     def extend(self, until: float) -> None:
         """Lets apps send up to loop time `until`: what they send by then would be reckoned with after a crash."""
         self._until = until
@@ -79,7 +93,8 @@ class Traffic:
         if isinstance(decision, Wait):
             late = self._budget.decide(decision.until)
             # what only an answer can end is not known to be too late
-            return late if isinstance(late, Over) and decision.until != inf else decision
+            if isinstance(late, Over) and decision.until != inf:
+                return Over(f"{late.why}; it was waiting for {decision.why}") if decision.why else late
         return decision
 
     async def enter(self) -> None:
@@ -109,7 +124,7 @@ class Traffic:
     def failed(self, what: Failed) -> None:
         """An attempt brought no usable answer."""
         now = anyio.current_time()
-        before, self._circuit = self._circuit, circuits.failed(self._circuit, what, now)
+        before, self._circuit = self._circuit, circuits.failed(self._circuit, what, now, self._accounts)
         if self._circuit.is_open and not before.is_open:
             many, text = self._circuit.in_a_row, self._circuit.text
             log.warning("the API is down: %d attempts in a row failed, the last one: %s", many, text)
