@@ -1,9 +1,10 @@
 """A simulated API behind a simulated network, for days of virtual time: the quotas are the sandbox's own."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass, field
 from random import Random
+from typing import Any, Final
 
 import anyio
 
@@ -23,6 +24,7 @@ from tests.api.helpers import NOW_S, QUERY, good, refused
 from tests.virtual_time import PureVirtualTimeLoop
 
 Answer = Response | AttemptError
+_FIGURES: Final = "x-ratelimit-remaining"
 
 
 def wall() -> float:
@@ -40,6 +42,7 @@ class SimulatedApi:
         jitter: How much of that comes and goes, 0 to 1.
         up: The share of it that passes before the server counts the request.
         trouble: What comes instead of an answer, by request number and loop time.
+        lie: What `X-RateLimit-Remaining` says instead, by loop time; `None` leaves it out.
         seed: Of chance.
         arrivals: When requests were counted, by access token, loop time.
         codes: What was answered, in order.
@@ -50,6 +53,7 @@ class SimulatedApi:
     jitter: float = 0.2
     up: float = 0.3
     trouble: Callable[[int, float], Answer | None] = lambda _number, _now: None
+    lie: Callable[[float], str | None] | None = None
     seed: int = 1
     arrivals: dict[str, list[float]] = field(default_factory=dict)
     codes: list[tuple[float, int]] = field(default_factory=list)
@@ -90,13 +94,23 @@ class SimulatedApi:
             quota.take(wall())
         except Rejected as rejected:
             self.codes.append((now, rejected.code))
-            return refused(rejected.code, X_RateLimit_Remaining=quota.remaining(wall()))
+            return refused(rejected.code, **self._figures(quota, now))
         self.codes.append((now, 0))
-        return good(**{"x-ratelimit-remaining": quota.remaining(wall())}) if self.switches.quota_header else good()
+        return good(**self._figures(quota, now))
+
+    def _figures(self, quota: ServerQuota, now: float) -> dict[str, str]:
+        if not self.switches.quota_header:
+            return {}
+        figures = self.lie(now) if self.lie else quota.remaining(wall())
+        return {} if figures is None else {_FIGURES: figures}
 
     def count(self, code: int) -> int:
         """How many answers had this code."""
-        return sum(1 for _, one in self.codes if one == code)
+        return len(self.times(code))
+
+    def times(self, code: int) -> list[float]:
+        """When requests were judged that were answered with this code; -1: a trouble."""
+        return [at for at, one in self.codes if one == code]
 
     def worst(self, length_s: float) -> int:
         """The most requests of one app in any window of this length, as the server counted them."""
@@ -150,8 +164,8 @@ class Crew:
                         account = Account(id=AccountId(number + 1), token=TokenName(app), app=app)
                         tasks.start_soon(self._ask, account, left)
 
-    async def _ask(self, account: Account, left: "object") -> None:
-        for _ in left:  # type: ignore[attr-defined]
+    async def _ask(self, account: Account, left: Iterator[int]) -> None:
+        for _ in left:
             try:
                 await self.client.fetch(account, QUERY)
                 self.fetched += 1
@@ -160,7 +174,7 @@ class Crew:
                 return
 
 
-def simulate(work: Callable[[], "object"]) -> None:
+def simulate(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
     """Runs a simulation on a loop of its own, where hours cost milliseconds."""
     with asyncio.Runner(loop_factory=PureVirtualTimeLoop) as runner:
-        runner.run(work())  # type: ignore[arg-type]
+        runner.run(work())
