@@ -587,7 +587,8 @@ class TestFigures:
         for _ in range(10):
             await ask()
         assert quota._steering.learned is not None
-        assert quota.learned_per_minute is None  # too little to be kept
+        early = quota.learned_per_minute
+        assert early is None  # too little to be kept
         assert quota.spacing_s == 0
         for _ in range(300):
             await ask()
