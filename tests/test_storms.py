@@ -162,7 +162,9 @@ async def test_the_quota_holds_over_a_restart(rest_s: float, tmp_path: Path) -> 
     async with sandbox(WORLD, switches) as served:
         assignment = replace(assign(served, tmp_path), limits={APP: Limits(per_minute=20)}, max_requests=13)
         for _ in range(4):
-            assert (await run(assignment)).failed_attempts == 0
+            report = await run(assignment)
+            assert report.failed_attempts == 0
+            assert not [note for note in report.notes if "others" in note]  # the runs before are no others
             await anyio.sleep(rest_s)
         times = list(served.stats.arrivals[CLIENT_ID])
     assert len(times) == 52
@@ -243,3 +245,26 @@ async def test_the_day_holds_over_a_restart_without_any_other_quota(requests: in
                     if report.exit_code == ExitCode.COMPLETE:
                         break
         assert served.stats.requests <= 200
+
+
+async def test_the_time_of_a_run_ends_it_though_the_api_hangs(tmp_path: Path) -> None:
+    """No answer is waited for much longer than that, whatever an attempt may take; the next run completes the night."""
+    async with sandbox(WORLD, Switches(outages=((2.0, 500.0, "hang"),), latency_s=0.5)) as served:
+        assignment = replace(assign(served, tmp_path), timeout_s=600, max_duration_s=5.0)
+        report = await run(assignment)
+        assert report.exit_code == ExitCode.BUDGET
+        assert report.ended
+        assert (report.ended - report.started).total_seconds() < 10
+        assert any("--max-duration" in trouble.reason for trouble in report.troubles)
+        await anyio.sleep(600)
+        assert (await run(replace(assignment, max_duration_s=None))).exit_code == ExitCode.COMPLETE
+    assert differences(assignment, WORLD) == {}
+
+
+async def test_an_outage_with_a_single_account(tmp_path: Path) -> None:
+    """It is one as well: nothing fails, the run goes on by itself."""
+    world = World(accounts=1, calls_per_day=60, today=TODAY)
+    async with sandbox(world, Switches(outages=((0.0, 300.0, "unavailable"),))) as served:
+        assignment = assign(served, tmp_path)
+        assert (await run(assignment)).exit_code == ExitCode.COMPLETE
+    assert differences(assignment, world) == {}

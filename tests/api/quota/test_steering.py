@@ -254,6 +254,32 @@ class TestLies:
         one.obey(0, 900)
         assert one.sent_between(600, 900) >= 0.97 * 5 * 1_000
 
+    @pytest.mark.parametrize("configured", [True, False])
+    def test_figures_that_leap_to_and_fro_are_not_heeded(self, *, configured: bool) -> None:
+        """Nothing is learned from them, and nobody is seen in them: a minute ends once a minute."""
+        steering, own = Steering(600 if configured else None), Own()
+        for number in range(40):
+            now = float(number)
+            permit = Permit(now, own.counted)
+            own.send(now)
+            own.counted += 1
+            steering.observe(Figure(100, 100 * (number % 2)), own, permit, now + 0.1)
+        assert steering.is_nonsense
+        assert (steering.others, steering.learned) == (0.0, None)
+        assert steering.pace(own, 41.0, 0.0) == (pytest.approx(594) if configured else None)
+
+    def test_what_an_earlier_run_sent_is_nobody_elses(self) -> None:
+        """A run that begins right after another one finds the minute used up by itself."""
+        steering, own = Steering(1_000), Own()
+        own.remember(-20.0, 700)
+        for number in range(60):
+            now = number / 4
+            permit = Permit(now, own.counted)
+            own.send(now)
+            own.counted += 1
+            steering.observe(Figure(100, 100 - (700 + number) // 10 - 1), own, permit, now + 0.1)
+        assert steering.others == 0.0
+
 
 class TestOrder:
     """Answers overtake one another."""
