@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable
 from datetime import datetime
 from math import inf
+from typing import Final
 
 import anyio
 
@@ -19,6 +20,8 @@ from harvester.api.traffic.retries import Retries
 from harvester.errors import QuotaSpent
 
 log = logging.getLogger(__name__)
+
+_TIME_ENDS: Final = "the run's time (--max-duration) would end while it waits for"
 
 
 class Traffic:
@@ -94,7 +97,7 @@ class Traffic:
             late = self._budget.decide(decision.until)
             # what only an answer can end is not known to be too late
             if isinstance(late, Over) and decision.until != inf:
-                return Over(f"{late.why}; it was waiting for {decision.why}") if decision.why else late
+                return Over(f"{_TIME_ENDS} {decision.why}") if decision.why else late
         return decision
 
     async def enter(self) -> None:

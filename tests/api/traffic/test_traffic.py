@@ -157,7 +157,7 @@ class TestDeadline:
             (GO, GO),
             (Wait(49.9), Wait(49.9)),
             (Wait(50.0), LATE),
-            (Wait(50.0, "a pause"), Over(f"{LATE.why}; it was waiting for a pause")),
+            (Wait(50.0, "a pause"), Over("the run's time (--max-duration) would end while it waits for a pause")),
             (Wait(inf), Wait(inf)),
             (Over("the day"), Over("the day")),
         ],
