@@ -5,6 +5,7 @@ It is taken over what must lie in one minute of the API's, whether that is a cal
 is not known): over a rise of the figure, and over the last 60 seconds; the smaller one counts.
 """
 
+from math import inf
 from typing import Final
 
 from harvester.api.quota.figures import Sample
@@ -15,10 +16,13 @@ _ENOUGH: Final = 5
 """Percents that must be used up before a quota is told from them: they are rounded."""
 _LATE_S: Final = 2.0
 _FEEL_A_MINUTE: Final = 0.03
+_FEEL_LEAST: Final = 0.003
 _FEEL_LESS: Final = 3.0
 """Each time that too much was felt for, it is gone about more slowly."""
 _FEEL_MOST: Final = 2.0
 _NO_MORE: Final = 10**9
+_FORGOTTEN_S: Final = 900.0
+"""So long after a refusal, what figures show counts again, whatever was refused."""
 
 
 class Learning:
@@ -31,6 +35,7 @@ class Learning:
     def __init__(self, earlier: int = 0) -> None:
         self.shown = earlier
         self._most = _NO_MORE
+        self._struck_at = -inf
         self._lowest: Sample | None = None
         """Where the figure began to rise."""
         self._last: Sample | None = None
@@ -56,15 +61,23 @@ class Learning:
         rise = sample.used - self._lowest.used
         by_minute = (sample.counted - own.not_lost_by(now - MINUTE_S)) / max(1, sample.used)
         by_rise = (sample.counted - (self._lowest.sent - self._lowest.lost)) / (max(0, rise) + 2)
-        if rise >= _ENOUGH:
+        enough = 1 if self.shown else _ENOUGH
+        if now - self._struck_at > _FORGOTTEN_S:
+            self._most = _NO_MORE
+        if rise >= enough:
             self._show(100 * min(by_minute, by_rise))
-        elif sample.used >= _ENOUGH and steady_s > MINUTE_S + _LATE_S:  # a calendar minute would have begun anew
+        elif sample.used >= enough and steady_s > MINUTE_S + _LATE_S:  # a calendar minute would have begun anew
             self._show(100 * by_minute * sample.used / (sample.used + 2))
 
     def _show(self, shown: float) -> None:
         if self._felt_from is not None:
             self.shown, self._felt_from = 0, None
         self.shown = max(self.shown, min(int(shown), self._most))
+
+    @property
+    def is_felt(self) -> bool:
+        """Whether no figure has shown it: it was refused, or is an earlier run's."""
+        return self._felt_from is not None
 
     @property
     def must_measure(self) -> bool:
@@ -84,10 +97,11 @@ class Learning:
             now: Loop time.
             strikes: How often it has happened lately, this time included.
         """
+        self._struck_at = now
         tells = self._last is not None and self._last.used >= _ENOUGH
         if not tells and strikes > 1 and sent >= _ENOUGH:
             self.shown, self._felt_from = max(1, sent * 9 // 10), now
-            self._feel_a_minute /= _FEEL_LESS
+            self._feel_a_minute = max(_FEEL_LEAST, self._feel_a_minute / _FEEL_LESS)
         elif self.shown and 2 * sent >= self.shown:
             self._most = self.shown = max(1, self.shown * 9 // 10)
 

@@ -82,10 +82,9 @@ class Quota:
         for ago_s, requests in sent_lately(earlier, traffic.wall()):
             self._own.remember(anyio.current_time() - ago_s, requests)
         if wait_s > _WORTH_TELLING_S:
-            text = "app %s: the first request goes in %.0f s: the run before this one may have used up the minute"
-            log.info(text, app, wait_s)
-        if self._steering.learned:
-            log.info("app %s: %d requests a minute, as an earlier run learned", app, self._steering.learned)
+            log.info("app %s: the first request goes in %.0f s, when the minute of the run before is over", app, wait_s)
+        if learned := self._steering.learned:
+            log.info("app %s: %d requests a minute, as an earlier run learned", app, learned)
         if wait_s > self._base_s:
             self._unlimited_until = self._next_at  # of an earlier run
 
@@ -97,12 +96,13 @@ class Quota:
     @property
     def learned_per_minute(self) -> int | None:
         """A quota that is not configured, as far as later runs should know; `None` while too little was shown of it."""
-        return self._steering.learned if self._own.counted >= _WORTH_KEEPING else None
+        return self._steering.learned if self._own.counted >= _WORTH_KEEPING and self._steering.is_shown else None
 
     @property
     def spacing_s(self) -> float:
         """Seconds between two permits, as a later run may rely on; 0 when none was kept for the last minute."""
-        return 0.0 if anyio.current_time() < self._unlimited_until else self._base_s
+        kept_from = max(self._unlimited_until, self._pauses.ended(Limit.MINUTE))  # a shut door is not gone on with
+        return 0.0 if anyio.current_time() < kept_from else self._base_s
 
     @property
     def reserve(self) -> int:

@@ -47,8 +47,12 @@ _BELIEVED_S: Final = 120.0
 that it turns out to be true."""
 _LEAP: Final = 10
 _LEAPS: Final = 4
+_LEAPS_OF: Final = 12
 _LEAPS_WITHIN_S: Final = 90.0
-"""A minute's figure falls back by a tenth once a minute. One that does so again and again says nothing."""
+"""A minute's figure falls back by a tenth once a minute, or when a burst is a minute old. One that does so at every
+third answer says nothing."""
+_NONSENSE_S: Final = 900.0
+"""After that the figures are given another chance."""
 
 
 class Steering:
@@ -80,7 +84,8 @@ class Steering:
         self._used_up_since: float | None = None
         """Since when every figure said that hardly anything is left of the minute."""
         self._believed_s = _BELIEVED_S
-        self._leaps: deque[float] = deque(maxlen=_LEAPS)
+        self._leaps: deque[tuple[float, bool]] = deque(maxlen=_LEAPS_OF)
+        self._nonsense_since = 0.0
         self.is_nonsense = False
         """Whether the figures are not heeded any more: they cannot be what is left of a minute."""
         self._day_was_left = False
@@ -101,6 +106,11 @@ class Steering:
     def learned(self) -> int | None:
         """The quota, where none is configured; `None` while unknown."""
         return None if self._configured else self.quota
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether figures of this run have shown the quota that was learned."""
+        return not self._learning.is_felt
 
     @property
     def must_measure(self) -> bool:
@@ -124,6 +134,9 @@ class Steering:
             permit: The request's.
             now: Loop time.
         """
+        if self.is_nonsense and now - self._nonsense_since > _NONSENSE_S:
+            self.is_nonsense = False
+            self._leaps.clear()
         if self.is_nonsense or (self._seen_at is not None and permit.at < self._seen_at):
             return  # it may have been counted before the one that was seen last
         self.figure = figure
@@ -156,9 +169,10 @@ class Steering:
             self._turned_at += silent_s  # what was seen of others before a pause is still the last that was seen
         if used < self._last_used - _DROP:
             self._steady_since = now
-        if used < self._last_used - _LEAP:
-            self._leaps.append(now)
-            self.is_nonsense = len(self._leaps) == _LEAPS and now - self._leaps[0] < _LEAPS_WITHIN_S
+        self._leaps.append((now, used < self._last_used - _LEAP))
+        leaps = [at for at, leap in self._leaps if leap]
+        if len(leaps) >= _LEAPS and now - leaps[-_LEAPS] < _LEAPS_WITHIN_S:
+            self.is_nonsense, self._nonsense_since = True, now
         self._last_used, self._seen_at = used, now
         return not self.is_nonsense
 

@@ -110,7 +110,7 @@ class TestSituations:
         one = scene(some.quota, **some.how, share=share, from_s=from_s, until_s=130)
         one.obey(0, 130 + LATE_S + 60)
         assert set(one.others_between(130 + LATE_S, 1e9)) == {0.0}
-        assert one.sent_between(130 + LATE_S, 130 + LATE_S + 60) >= 0.97 * some.quota - 1
+        assert one.sent_between(130 + LATE_S, 130 + LATE_S + 60) >= 0.97 * some.quota - 2  # at either end
 
     @pytest.mark.parametrize("fixed", [False, True])
     def test_it_is_forgotten_too_when_answers_take_long(self, *, fixed: bool) -> None:
