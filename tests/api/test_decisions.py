@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harvester.api.decisions import GO, Decision, Go, Over, Wait, strictest
+from harvester.api.decisions import GO, Decision, Go, Over, Wait, lasting, strictest
 
 waits = st.builds(Wait, st.floats(allow_nan=False, min_value=0), st.none() | st.sampled_from(["a pause", "a quota"]))
 decisions = st.just(GO) | waits | st.builds(Over, st.sampled_from(["the time", "the budget"]))
@@ -48,3 +48,20 @@ def test_the_strictest_is_one_of_them_and_none_is_stricter(some: list[Decision])
 def test_decisions_can_be_joined_in_parts(some: list[Decision], more: list[Decision]) -> None:
     """The strictest of two strictest ones is the strictest of all."""
     assert strictest(strictest(*some), strictest(*more)) == strictest(*some, *more)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [
+        (0, "0 s"),
+        (30.4, "30 s"),
+        (119, "119 s"),
+        (120, "2 min"),
+        (1_830, "30 min"),
+        (3_599, "1 h 0 min"),
+        (19_200, "5 h 20 min"),
+    ],
+)
+def test_how_long_something_lasted(seconds: float, expected: str) -> None:
+    """Seconds, minutes, hours: as much as a person needs to know."""
+    assert lasting(seconds) == expected

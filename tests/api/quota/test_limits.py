@@ -7,7 +7,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from harvester.api.quota import Limits
-from harvester.api.quota.limits import still_to_wait_s
+from harvester.api.quota.limits import sent_lately, still_to_wait_s
 from harvester.sandbox.stats import busiest
 from harvester.usage import HEARTBEAT_S, Sending
 from tests.api.helpers import NOW_S
@@ -156,3 +156,32 @@ class TestRunsTogether:
     def test_a_minute_is_not_enough_for_one_request_in_two_minutes(self) -> None:
         """The spacing counts where it is longer."""
         assert still_to_wait_s(120.0, Sending(last_at=NOW_S), NOW_S + 30) == pytest.approx(90.0)
+
+
+class TestSentLately:
+    """What the run before sent is no neighbour's."""
+
+    @pytest.mark.parametrize(
+        ("by_minute", "last_ago_s", "wall_s", "expected"),
+        [
+            ({}, None, 30.0, []),
+            ({0: 5}, None, 30.0, [(0.0, 5)]),
+            ({0: 5}, 10.0, 30.0, [(10.0, 5)]),
+            ({-1: 7, 0: 5}, 10.0, 30.0, [(30.0, 7), (10.0, 5)]),
+            ({-2: 9, -1: 7, 0: 5}, 10.0, 30.0, [(30.0, 7), (10.0, 5)]),
+            ({-1: 7}, 30.0, 30.0, [(30.0, 7)]),
+            ({-1: 7}, 50.0, 30.0, [(50.0, 7)]),
+            ({-1: 7}, -20.0, 30.0, [(30.0, 7)]),
+            ({0: 5}, -20.0, 30.0, [(0.0, 5)]),
+        ],
+    )
+    def test_how_long_ago_at_the_latest(
+        self, by_minute: dict[int, int], last_ago_s: float | None, wall_s: float, expected: list[tuple[float, int]]
+    ) -> None:
+        """At the end of each minute, or with the last request; never later than now."""
+        now, minute = NOW_S + wall_s, int(NOW_S) // 60
+        earlier = Sending(
+            by_minute={minute + number: many for number, many in by_minute.items()},
+            last_at=None if last_ago_s is None else now - last_ago_s,
+        )
+        assert sent_lately(earlier, now) == expected

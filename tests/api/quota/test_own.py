@@ -89,6 +89,21 @@ class TestCounts:
         assert (own.sent, own.sent_since(5.0), own.not_lost_by(5.0), own.freed_at(5, 100.0)) == (0, 0, 0, -inf)
 
 
+class TestEarlierRuns:
+    """What they sent counts as sent, and as nothing else."""
+
+    def test_they_are_in_the_last_minute_but_not_in_this_run(self) -> None:
+        """Nobody knows whether they were counted."""
+        own = Own()
+        own.remember(50.0, 30)
+        own.remember(90.0, 20)
+        own.send(100.0)
+        assert (own.sent, own.under_way) == (1, 1)
+        assert [own.sent_since(at) for at in (40.0, 60.0, 95.0, 101.0)] == [51, 21, 1, 0]
+        assert [own.not_lost_by(at) for at in (40.0, 60.0, 95.0, 100.0)] == [0, 0, 0, 1]
+        assert own.freed_at(30, 100.0) == pytest.approx(110.25)
+
+
 class TestFreed:
     """When the last minute holds fewer than so many."""
 

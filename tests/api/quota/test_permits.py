@@ -669,6 +669,38 @@ class TestSpent:
         assert_never_more(log.granted_at, per_day, DAY_S)
         assert len(log.granted_at) == 3 * per_day
 
+    async def test_no_more_is_sent_than_the_ledger_was_told_of(self) -> None:
+        """Where no spacing bounds what a run that is killed may have sent, the day pays beforehand, in lumps."""
+        quota, log = quota_of(Limits(per_day=1_000)), Log()
+        assert quota.reserve == 10
+        quota.reserved = 10
+
+        async def tell() -> None:
+            await quota.traffic.has_to_tell(60)
+            assert 5 <= quota.sent <= 10
+            await anyio.sleep(1)
+            quota.reserved = 20
+            quota.traffic.extend(99.0)
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(tell)
+            for _ in range(15):
+                tasks.start_soon(log.ask, quota)
+        assert log.granted_at == pytest.approx([0.0] * 10 + [1.0] * 5)
+
+    @pytest.mark.parametrize(
+        ("limits", "reserve"),
+        [
+            (Limits(), 0),
+            (Limits(per_minute=60, per_day=1_000), 0),
+            (Limits(per_day=5), 1),
+            (Limits(per_day=1_000_000), 200),
+        ],
+    )
+    async def test_how_large_such_a_lump_is(self, limits: Limits, reserve: int) -> None:
+        """A hundredth of the day, within bounds; none where permits are spaced."""
+        assert quota_of(limits).reserve == reserve
+
     async def test_many_waiters_do_not_overdraw_the_day(self) -> None:
         """Each of them learns it, and every place is given back."""
         quota, log = quota_of(Limits(per_day=7, per_second=10), traffic=traffic_of(4)), Log()

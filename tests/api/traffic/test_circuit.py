@@ -54,6 +54,28 @@ class TestWhenItIsDown:
         """One account never makes it so, however often its calls fail, unless there is nobody to connect to."""
         assert after(*whats).is_open is expected
 
+    @pytest.mark.parametrize(
+        ("of_accounts", "whats", "expected"),
+        [
+            (1, [failed(1)] * 4, False),
+            (1, [failed(1)] * 5, True),
+            (2, [failed(1)] * 100, False),
+            (2, [failed(1), failed(2)] * 2, False),
+            (2, [failed(1)] * 4 + [failed(2)], True),
+            (3, LOST[:9], False),
+            (3, [failed(1)] * 100, False),
+            (9, LOST[:10], True),
+        ],
+    )
+    def test_a_run_over_few_accounts_needs_no_more_than_it_has(
+        self, of_accounts: int, whats: list[Failed], *, expected: bool
+    ) -> None:
+        """All of them, five times together."""
+        circuit = CLOSED
+        for what in whats:
+            circuit = circuits.failed(circuit, what, 1.0, of_accounts)
+        assert circuit.is_open is expected
+
     def test_while_it_is_up_everything_goes(self) -> None:
         """Also after a few failures."""
         assert circuits.decide(after(*LOST[:9]), 5.0, 1800.0) == GO
