@@ -162,8 +162,8 @@ def _secrets(settings: "Settings") -> Iterator[str]:
 
 
 def _write_summary(path: Path, report: "Report") -> None:
+    from harvester.disk import storage
     from harvester.harvest.run import as_json
-    from harvester.landing.files import storage
 
     with storage(path, "write"):
         path.write_bytes(as_json(report))

@@ -10,10 +10,10 @@ import click
 
 from harvester.assign import Options, assignment_of
 from harvester.config import load
+from harvester.disk import storage
 from harvester.errors import ExitCode
 from harvester.harvest.assignment import Assignment
 from harvester.harvest.run import harvest
-from harvester.landing.files import storage
 from harvester.landing.ndjson import read_lines
 from harvester.landing.partition import Zone
 from harvester.model import BEIJING

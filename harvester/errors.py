@@ -103,10 +103,36 @@ class AttemptError(HarvesterError):
         self.unreachable = unreachable
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Complaint:
+    """What the API itself said; all of it cleaned, nothing of it a secret or a phone number.
+
+    Attributes:
+        code: Its return code; `None` when the answer had none, such as a gateway's.
+        message: Its `message`; may be empty.
+        message_cn: Its `message_cn`; may be empty.
+        trace_id: What Tencent's support asks for.
+    """
+
+    code: int | None = None
+    message: str = ""
+    message_cn: str = ""
+    trace_id: str | None = None
+
+
 class CallError(HarvesterError):
-    """One logical call of the API failed for good, after all its attempts."""
+    """One logical call of the API failed for good, after all its attempts.
+
+    Args:
+        text: For a person.
+        complaint: The API's own words; `None` when it said nothing.
+    """
 
     exit_code = ExitCode.PARTIAL
+
+    def __init__(self, text: str, complaint: Complaint | None = None) -> None:
+        self.complaint = complaint
+        super().__init__(text)
 
 
 class SliceFault(CallError):

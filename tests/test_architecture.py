@@ -13,9 +13,9 @@ import harvester
 
 ROOT = Path(harvester.__file__).parent
 FLOORS = (
-    {"harvester.model", "harvester.errors"},
-    {"harvester.inspection", "harvester.usage"},
-    {"harvester.record"},
+    {"harvester.model", "harvester.errors", "harvester.secret"},
+    {"harvester.inspection", "harvester.usage", "harvester.disk"},
+    {"harvester.record", "harvester.triage", "harvester.roll", "harvester.health"},
     {"harvester.config", "harvester.plan", "harvester.foresight"},
     {"harvester.api"},
     {

@@ -41,7 +41,9 @@ class Fault:
     """What one attempt brought instead of a page.
 
     Attributes:
-        text: For a person: cleaned, short, without secrets, URL or phone number.
+        text: For a person: cleaned, short, without secrets, URL or phone number; so are the next two.
+        message: The API's own `message`.
+        message_cn: Its `message_cn`.
         code: The API's return code; `None` when there was no envelope.
         status: The HTTP status; `None` when there was no answer.
         system: Whether the API calls it a `SysException`.
@@ -52,6 +54,8 @@ class Fault:
     """
 
     text: str
+    message: str = ""
+    message_cn: str = ""
     code: int | None = None
     status: int | None = None
     system: bool = False
@@ -62,8 +66,8 @@ class Fault:
 
     def without(self, secret: str) -> Self:
         """The fault, with a secret that the server echoed struck out."""
-        trace_id = None if self.trace_id is None else self.trace_id.replace(secret, "***")
-        return replace(self, text=self.text.replace(secret, "***"), trace_id=trace_id)
+        texts = {name: getattr(self, name) for name in ("text", "message", "message_cn", "trace_id")}
+        return replace(self, **{name: text and text.replace(secret, "***") for name, text in texts.items()})
 
     def __str__(self) -> str:
         trace = f" (trace {self.trace_id})" if self.trace_id else ""

@@ -9,7 +9,7 @@ import aiohttp
 from yarl import URL
 
 from harvester import __version__
-from harvester.api.protocol import Request, Response
+from harvester.api.envelope import Request, Response
 from harvester.errors import AttemptError
 
 MAX_BODY_BYTES: Final = 8 * 2**20

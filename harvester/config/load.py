@@ -22,6 +22,7 @@ Tree = dict[str, Any]
 
 SECRET_KEYS = ("client_secret", "access_token", "refresh_token")
 STATE_FOLDER = ".harvester"
+TOKENS_FOLDER = "tokens"
 
 
 def load(path: Path, env: Mapping[str, str] | None = None) -> Settings:
@@ -54,7 +55,9 @@ def load(path: Path, env: Mapping[str, str] | None = None) -> Settings:
         limits=document.limits,
         retry=document.retry,
         output=document.output.model_copy(update={"dir": folder / document.output.dir}),
-        state=document.state.model_copy(update={"dir": folder / document.state.dir}),
+        state=document.state.model_copy(
+            update={"dir": folder / document.state.dir, "tokens_dir": folder / document.state.tokens_dir}
+        ),
         apps=document.apps,
         tokens=document.tokens,
         accounts=accounts,
@@ -115,6 +118,8 @@ def _fill_in(tree: Tree) -> None:
         output = OutputSection().dir
     if isinstance(state := tree.setdefault("state", {}), dict):
         state.setdefault("dir", str(output / STATE_FOLDER))
+        if isinstance(state["dir"], str):
+            state.setdefault("tokens_dir", str(Path(state["dir"]) / TOKENS_FOLDER))
     apps = _tables(tree, "apps")
     if len(apps) <= 1:
         for token in _tables(tree, "tokens").values():

@@ -21,6 +21,7 @@ from harvester.model import Account, AppName, Window
 
 Compression = Literal["zstd", "gzip", "none"]
 OnMissing = Literal["keep", "drop"]
+Renewal = Literal["extend", "rotate"]
 Name = Text(r"[A-Za-z0-9_-]{1,64}", "a name of letters, digits, - and _, at most 64")
 AppReference = Text(r"[A-Za-z0-9_-]{1,64}", "the name of an [apps.NAME] table")
 ClientId = Text(r"[0-9]{1,20}", 'digits in quotes, such as "1100000"')
@@ -117,6 +118,8 @@ class StateSection(Section):
 
     dir: Annotated[Path, FilePath()] = Field(examples=["landing/.harvester"])
     """Ledger and refreshed tokens; `.harvester` in the output directory if left out."""
+    tokens_dir: Annotated[Path, FilePath()] = Field(examples=["landing/.harvester/tokens"])
+    """Refreshed tokens, for all configs that share them; `tokens` in the state directory if left out."""
     checkpoint_every_s: Annotated[float | None, Duration("1s", "1h", off=True)] = Field(
         default=30.0, alias="checkpoint_every"
     )
@@ -154,9 +157,11 @@ class TokenSection(Section):
     app: Annotated[AppName, AppReference] = Field(examples=["main"])
     """The app it belongs to; may be left out if there is only one."""
     access_token: Annotated[SecretStr, Secret()] = Field(examples=["${HARVESTER_TOKEN_A}"])
-    """The access token; it is used until it dies, by default 24 hours after it was given."""
+    """The access token; it lives 24 hours. One that harvester renewed since counts, until this value changes."""
     refresh_token: Annotated[SecretStr | None, Secret()] = Field(default=None, examples=["${HARVESTER_REFRESH_A}"])
-    """Will renew the access token; not used yet: put a fresh access_token where it is read from, each day."""
+    """Renews the access token, together with the app's client_secret; without it the token is used until it dies."""
+    renewal: Annotated[Renewal, Choice(get_args(Renewal))] = "extend"
+    """How it is renewed: "extend" (oauth/token) keeps the refresh token, "rotate" (oauth/refresh_token) replaces it."""
 
 
 class AccountsSection(Section):

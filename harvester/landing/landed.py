@@ -5,9 +5,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
+from harvester.disk import storage
 from harvester.errors import DamagedError
 from harvester.landing.encode import in_order
-from harvester.landing.files import digest_of, storage
+from harvester.landing.files import digest_of
 from harvester.landing.ndjson import read_lines
 from harvester.model import Call
 from harvester.record import read_record

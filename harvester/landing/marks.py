@@ -13,8 +13,9 @@ from typing import Final
 import msgspec
 import orjson
 
+from harvester.disk import storage, sync_directory
 from harvester.landing import steps
-from harvester.landing.files import replace_whole, storage, sync_directory
+from harvester.landing.files import replace_whole
 from harvester.landing.ledger import Ledger
 from harvester.landing.partition import Zone
 from harvester.landing.steps import Step

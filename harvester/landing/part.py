@@ -19,10 +19,10 @@ import msgspec
 import orjson
 import zstandard
 
+from harvester.disk import storage, sync_directory
 from harvester.errors import DamagedError
 from harvester.landing import steps
 from harvester.landing.encode import in_order, to_lines
-from harvester.landing.files import storage, sync_directory
 from harvester.landing.ndjson import read_frames, split_lines
 from harvester.landing.steps import Step
 from harvester.model import Call, Stray, memory_bytes

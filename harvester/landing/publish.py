@@ -11,9 +11,10 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from harvester.disk import storage, sync_directory
 from harvester.landing import steps
 from harvester.landing.encode import to_lines
-from harvester.landing.files import is_staged, put, stage, storage, sync_directory, take_away
+from harvester.landing.files import is_staged, put, stage, take_away
 from harvester.landing.landed import Landed
 from harvester.landing.partition import Zone
 from harvester.landing.publication import DayChange, Publication

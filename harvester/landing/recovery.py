@@ -5,9 +5,9 @@ from collections.abc import Collection, Iterable
 from datetime import date, timedelta
 from typing import Final
 
+from harvester.disk import storage
 from harvester.errors import DamagedError
 from harvester.landing import steps
-from harvester.landing.files import storage
 from harvester.landing.ledger.unfinished import Checkpoint
 from harvester.landing.part import Part
 from harvester.landing.publish import as_on_disk, carry_out

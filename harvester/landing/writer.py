@@ -23,9 +23,9 @@ from typing import Final, TypeVar, assert_never
 import anyio
 from msgspec.structs import replace
 
+from harvester.disk import storage, sync_directory
 from harvester.errors import DamagedError, StorageError
 from harvester.landing import steps
-from harvester.landing.files import storage, sync_directory
 from harvester.landing.ledger import Known, Ledger
 from harvester.landing.ledger.unfinished import Checkpoint
 from harvester.landing.marks import Marks

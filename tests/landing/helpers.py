@@ -14,8 +14,8 @@ import anyio
 import orjson
 from hypothesis import strategies as st
 
+from harvester.disk import make_directory
 from harvester.landing.encode import in_order
-from harvester.landing.files import make_directory
 from harvester.landing.ledger import Known, Ledger
 from harvester.landing.marks import Marks
 from harvester.landing.ndjson import read_lines

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
 
+from harvester.disk import make_directory
 from harvester.inspection import Finding
-from harvester.landing.files import digest_of, make_directory, replace_whole
+from harvester.landing.files import digest_of, replace_whole
 from harvester.landing.ledger import Known
 from harvester.landing.ledger.overview import Overview
 from harvester.landing.ledger.unfinished import Checkpoint

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from harvester.disk import make_directory, storage
 from harvester.errors import DamagedError, StorageError
-from harvester.landing.files import make_directory, put, replace_whole, stage, storage
+from harvester.landing.files import put, replace_whole, stage
 from harvester.landing.ndjson import SUFFIXES, read_lines
 from tests.landing.disk import Disk
 from tests.landing.helpers import files_under, unprivileged_folder

@@ -2,16 +2,14 @@ from pathlib import Path
 
 import pytest
 
+from harvester.disk import make_directory, remove, sync_directory
 from harvester.landing.files import (
     _Digesting,
     digest_of,
     is_staged,
-    make_directory,
     put,
-    remove,
     replace_whole,
     stage,
-    sync_directory,
     take_away,
 )  # fmt: skip
 from harvester.landing.ndjson import SUFFIXES, read_lines

@@ -8,8 +8,9 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harvester.disk import storage
 from harvester.errors import DamagedError
-from harvester.landing.files import replace_whole, storage
+from harvester.landing.files import replace_whole
 from harvester.landing.ndjson import SUFFIXES, read_lines, split_lines
 
 OLD, NEW = [b"old\n"], [b"new %d\n" % number for number in range(100)]

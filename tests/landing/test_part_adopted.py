@@ -10,8 +10,8 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from harvester.disk import storage
 from harvester.errors import DamagedError, StorageError
-from harvester.landing.files import storage
 from harvester.landing.part import Part
 from harvester.model import Call, Stray
 from tests.landing.disk import Disk

@@ -13,8 +13,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self, TextIO
 
+from harvester.disk import make_directory, storage, sync_directory
 from harvester.errors import DamagedError, NewerError, StorageError
-from harvester.landing.files import make_directory, storage, sync_directory
 from harvester.landing.ledger.schema import CREATE, MIGRATE, SCHEMA_VERSION, SOUND
 from harvester.landing.lock import hold
 

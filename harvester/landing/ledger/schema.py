@@ -2,7 +2,7 @@
 
 from typing import Final
 
-SCHEMA_VERSION: Final = 3
+SCHEMA_VERSION: Final = 4
 
 
 _WEIGHTS: Final = (31, 7, 3, 5, 11, 13, 17)
@@ -139,13 +139,52 @@ CREATE TABLE usage (  -- requests sent, by app and minute (Unix time / 60)
     PRIMARY KEY (app, minute)
 ) WITHOUT ROWID;
 """
+_ACCOUNTS: Final = """
+CREATE TABLE conditions (  -- how an account was found when it was asked last; absent: it never refused
+    account_id INTEGER PRIMARY KEY,
+    state TEXT NOT NULL,        -- ok, denied, inactive, unknown
+    token TEXT NOT NULL,        -- the name of the token that it was asked with
+    code INTEGER, message TEXT, message_cn TEXT, trace_id TEXT,  -- the API's own words
+    since INTEGER NOT NULL,     -- the Beijing day on which it was found so first
+    asked_on INTEGER NOT NULL   -- the Beijing day on which it was asked last
+);
+CREATE TABLE poison (  -- days that an account's requests fail on, while others go
+    account_id INTEGER NOT NULL,
+    day INTEGER NOT NULL,
+    code INTEGER, message TEXT, message_cn TEXT, trace_id TEXT,
+    since INTEGER NOT NULL,
+    asked_on INTEGER NOT NULL,
+    PRIMARY KEY (account_id, day)
+) WITHOUT ROWID;
+CREATE TABLE rolls (  -- when the accounts under a token were listed last, whole
+    discover TEXT PRIMARY KEY NOT NULL,  -- the name of the [discover.NAME] table
+    token TEXT NOT NULL,
+    via TEXT NOT NULL,
+    at REAL NOT NULL            -- Unix time
+) WITHOUT ROWID;
+CREATE TABLE listed (  -- the accounts on a roll, and those that were on it
+    discover TEXT NOT NULL,
+    account_id INTEGER NOT NULL,
+    name TEXT,
+    status TEXT,
+    appeared_on INTEGER NOT NULL,  -- the Beijing day
+    vanished_on INTEGER,        -- the Beijing day of the first roll without it; NULL while it is listed
+    PRIMARY KEY (discover, account_id)
+) WITHOUT ROWID;
+CREATE TABLE hints (  -- what was found out about the API's open questions: never relied on
+    question TEXT PRIMARY KEY NOT NULL,
+    answer TEXT NOT NULL,
+    evidence TEXT NOT NULL,     -- for a person
+    at REAL NOT NULL            -- Unix time
+) WITHOUT ROWID;
+"""
 SOUND: Final = {
     "days": (_SOUND_DAY, "a day"),
     "apps": (_SOUND_APP, "what an app told of itself"),
     "usage": (_SOUND_USAGE, "what an app sent"),
 }
 """Table → what holds of every row, and what such a row is; SQLite looks at it only where it may write."""
-CREATE: Final = f"{_DAYS}{_RECEIPTS}{_NEW_TABLES}{_USAGE} PRAGMA user_version = {SCHEMA_VERSION};"
+CREATE: Final = f"{_DAYS}{_RECEIPTS}{_NEW_TABLES}{_USAGE}{_ACCOUNTS} PRAGMA user_version = {SCHEMA_VERSION};"
 """A new ledger."""
 _OLD_SEAL: Final = seal_of("account_id", "day", "complete", "0", "calls", "NULL", "day + 1")
 _FROM_1: Final = f"""
@@ -178,5 +217,6 @@ INSERT INTO usage SELECT app, {_MINUTE}, requests, {seal_of(_MINUTE, "requests")
 DROP TABLE usage_2;
 PRAGMA user_version = 3;
 """  # noqa: S608 - our own words only
-MIGRATE: Final = {1: _FROM_1, 2: _FROM_2}
+_FROM_3: Final = f"{_ACCOUNTS} PRAGMA user_version = 4;"
+MIGRATE: Final = {1: _FROM_1, 2: _FROM_2, 3: _FROM_3}
 """A ledger of that version → of the next."""

@@ -10,9 +10,9 @@ from datetime import date
 from pathlib import Path
 from typing import Final
 
+from harvester.disk import remove, storage, sync_directory
 from harvester.errors import DamagedError, NewerError
 from harvester.inspection import Rebuilt
-from harvester.landing.files import remove, storage, sync_directory
 from harvester.landing.ledger import Known
 from harvester.landing.ledger.database import ledger_of, set_aside
 from harvester.landing.ledger.overview import Overview

@@ -8,9 +8,10 @@ from datetime import date
 from pathlib import Path
 from typing import Final
 
+from harvester.disk import storage
 from harvester.errors import DamagedError, StorageError
 from harvester.inspection import Cure, Finding, Kind
-from harvester.landing.files import digest_of, storage
+from harvester.landing.files import digest_of
 from harvester.landing.landed import checked_calls
 from harvester.landing.ledger import Ledger
 from harvester.landing.ledger.database import ledger_of

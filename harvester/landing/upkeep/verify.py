@@ -6,8 +6,8 @@ from datetime import date
 from pathlib import Path
 from typing import Final
 
+from harvester.disk import storage
 from harvester.inspection import Cure, Finding, Kind
-from harvester.landing.files import storage
 from harvester.landing.ledger import Known
 from harvester.landing.ledger.overview import Overview
 from harvester.landing.ledger.unfinished import Checkpoint
