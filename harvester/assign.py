@@ -4,14 +4,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from harvester.api.client import Retry
+from pydantic import SecretStr
+
+from harvester.api.effort import Retry
 from harvester.api.quota import Limits
-from harvester.config import DayExpr, Settings
+from harvester.api.tokens import Credentials, Renewal
+from harvester.config import DayExpr, Settings, TokenSection
 from harvester.errors import ConfigError, Problem
 from harvester.harvest.assignment import Assignment
 from harvester.harvest.pace import Pace
 from harvester.model import Account, AppName, TokenName
 from harvester.plan import Scope
+from harvester.secret import Secret
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +66,8 @@ def assignment_of(settings: Settings, options: Options, today: date) -> Assignme
             )
             for name, app in settings.apps.items()
         },
-        tokens={TokenName(name): token.access_token.get_secret_value() for name, token in settings.tokens.items()},
+        tokens={TokenName(name): _credentials(settings, token) for name, token in settings.tokens.items()},
+        tokens_dir=settings.state.tokens_dir,
         retry=Retry(attempts=settings.retry.attempts, max_backoff_s=settings.retry.max_backoff_s),
         output_dir=settings.output.dir,
         state_dir=settings.state.dir,
@@ -76,6 +81,22 @@ def assignment_of(settings: Settings, options: Options, today: date) -> Assignme
         max_duration_s=options.max_duration_s,
         progress=options.progress,
     )
+
+
+def _credentials(settings: Settings, token: TokenSection) -> Credentials:
+    app = settings.apps[token.app]
+    return Credentials(
+        app=AppName(token.app),
+        access=Secret(token.access_token.get_secret_value()),
+        refresh=_secret(token.refresh_token),
+        client_id=app.client_id,
+        client_secret=_secret(app.client_secret),
+        renewal=Renewal(token.renewal),
+    )
+
+
+def _secret(value: SecretStr | None) -> Secret | None:
+    return None if value is None else Secret(value.get_secret_value())
 
 
 def _timedelta(seconds: float | None) -> timedelta | None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import orjson
 
-from harvester.api.client import Retry, Surroundings
+from harvester.api.effort import Retry, Surroundings
 from harvester.api.quota import Limits
 from harvester.harvest.assignment import Assignment
 from harvester.harvest.run import harvest
@@ -21,6 +21,7 @@ from harvester.report.summary import Report
 from harvester.sandbox.server import Sandbox, serve
 from harvester.sandbox.switches import ACCESS, Switches
 from harvester.sandbox.world import World
+from tests.credentials import credentials
 
 TODAY = dt.date(2026, 3, 15)
 NOW_S = dt.datetime(2026, 3, 15, 2, 0, tzinfo=BEIJING).timestamp()
@@ -60,7 +61,7 @@ def assign(served: Sandbox, folder: Path, *, days: int = 7, page_size: int = 50)
         scope=Scope(window=last_days(days), today=TODAY),
         in_flight=8,
         limits={APP: Limits()},
-        tokens={TOKEN: ACCESS},
+        tokens={TOKEN: credentials(ACCESS)},
         retry=Retry(),
         output_dir=folder,
         state_dir=folder / ".harvester",

@@ -29,6 +29,7 @@ from harvester.sandbox.switches import (
     Total,
 )
 from harvester.sandbox.world import World
+from tests.credentials import credentials
 from tests.flows import APP, TODAY, TOKEN, assign, differences, ids, landed, run, sandbox, surroundings, window_of
 
 pytestmark = pytest.mark.anyio
@@ -180,7 +181,11 @@ async def test_a_dead_token_stops_its_own_accounts_only(tmp_path: Path) -> None:
         assignment = assign(served, tmp_path)
         bad = TokenName("bad")
         accounts = [replace(one, token=bad) if index % 2 else one for index, one in enumerate(assignment.accounts)]
-        assignment = replace(assignment, accounts=accounts, tokens={TOKEN: ACCESS, bad: "unknown-to-the-sandbox"})
+        assignment = replace(
+            assignment,
+            accounts=accounts,
+            tokens={TOKEN: credentials(ACCESS), bad: credentials("unknown-to-the-sandbox")},
+        )
         report = await run(assignment)
         assert served.stats.codes[11002] == 1
     assert set(differences(assignment, SMALL)) == {one.id for one in accounts if one.token == bad}
@@ -191,7 +196,7 @@ async def test_a_dead_token_stops_its_own_accounts_only(tmp_path: Path) -> None:
 async def test_no_token_works(tmp_path: Path) -> None:
     """When every token is dead the exit code is 5."""
     async with sandbox(SMALL) as served:
-        report = await run(replace(assign(served, tmp_path), tokens={TOKEN: "wrong"}))
+        report = await run(replace(assign(served, tmp_path), tokens={TOKEN: credentials("wrong")}))
     assert report.exit_code is ExitCode.NO_TOKEN
 
 

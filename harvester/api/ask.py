@@ -23,6 +23,7 @@ class Ask(Generic[Answer]):
         request: Makes the request of an attempt, from the token, nonce and timestamp of that attempt.
         read: Reads an answer.
         ahead: Whether it goes before calls that begin something new.
+        attempts: How often it is tried, the first included; `None`: as the config says.
     """
 
     what: str
@@ -32,3 +33,4 @@ class Ask(Generic[Answer]):
     request: Callable[[Passport], Request]
     read: Callable[[Response], Answer | Fault]
     ahead: bool = False
+    attempts: int | None = None

@@ -7,7 +7,9 @@ they are silent, the cautious choice. A code that is not in the table is judged 
 from dataclasses import dataclass, replace
 from enum import Enum
 from types import MappingProxyType
-from typing import NamedTuple, Self
+from typing import Final, NamedTuple, Self
+
+from harvester.errors import Complaint
 
 
 class Verdict(Enum):
@@ -69,6 +71,13 @@ class Fault:
         texts = {name: getattr(self, name) for name in ("text", "message", "message_cn", "trace_id")}
         return replace(self, **{name: text and text.replace(secret, "***") for name, text in texts.items()})
 
+    @property
+    def complaint(self) -> Complaint | None:
+        """The API's own words; `None` when no answer came."""
+        if self.status is None:
+            return None
+        return Complaint(code=self.code, message=self.message, message_cn=self.message_cn, trace_id=self.trace_id)
+
     def __str__(self) -> str:
         trace = f" (trace {self.trace_id})" if self.trace_id else ""
         if self.code is None:
@@ -76,6 +85,14 @@ class Fault:
         known = TABLE.get(self.code)
         said = f", the API says: {self.text}" if self.text else ""
         return f"code {self.code}, {known.text if known else 'an unknown code'}{said}{trace}"
+
+
+_NO_SCOPE: Final = (
+    "the authorisation lacks the scope for leads_call_records/get (one of ads_management, ads_insights, "
+    "account_management, audience_management, user_actions): get it granted to the app, then authorise again, since "
+    "tokens given before do not have it"
+)
+"""The scopes are those of the endpoint's official page."""
 
 
 def _rows() -> dict[int, Meaning]:
@@ -88,8 +105,8 @@ def _rows() -> dict[int, Meaning]:
     add(Verdict.REREAD_TOKEN, "the access token is invalid", 11002)
     add(Verdict.STOP_TOKEN, "the token or the app is unusable, a person must re-authorise it", 11004, 11005, 11007)
     add(Verdict.STOP_TOKEN, "the token or the app is unusable, a person must re-authorise it", 11010, 11012, 11030)
-    add(Verdict.STOP_TOKEN, "outside the scope that was granted, a person must re-authorise with it", 11014, 60001)
-    add(Verdict.STOP_TOKEN, "the app may not read calls", 60081)
+    add(Verdict.STOP_TOKEN, _NO_SCOPE, 11014, 60001)
+    add(Verdict.STOP_TOKEN, f"the app may not read calls; {_NO_SCOPE}", 60081)
     add(Verdict.RETRY_NOW, "the nonce was used before", 12100)
     add(Verdict.FIX_CLOCK, "the timestamp is too far off", 12101)
     add(Verdict.SKIP_ACCOUNT, "the token may not read this account", 12201, 12203)

@@ -3,7 +3,17 @@
 from harvester.config.explain import explain
 from harvester.config.load import load
 from harvester.config.schema import schema
-from harvester.config.settings import Settings
+from harvester.config.settings import Settings, TokenSection
 from harvester.config.values import DayExpr, format_duration, parse_day, parse_duration
 
-__all__ = ["DayExpr", "Settings", "explain", "format_duration", "load", "parse_day", "parse_duration", "schema"]
+__all__ = [
+    "DayExpr",
+    "Settings",
+    "TokenSection",
+    "explain",
+    "format_duration",
+    "load",
+    "parse_day",
+    "parse_duration",
+    "schema",
+]

@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
-from harvester.api.client import Retry
+from harvester.api.effort import Retry
 from harvester.api.quota import Limits
+from harvester.api.tokens import Credentials
 from harvester.harvest.pace import Pace
 from harvester.model import Account, AccountId, AppName, TokenName
 from harvester.plan import Scope
@@ -24,7 +25,8 @@ class Assignment:
         scope: Which days.
         in_flight: Requests awaiting an answer, all apps together.
         limits: Each app's quota.
-        tokens: The access tokens, never shown.
+        tokens: What the config gives to each token, never shown.
+        tokens_dir: Where renewed tokens are kept; `None`: `tokens` in the state directory.
         retry: How often, how long.
         output_dir: The landing zone.
         state_dir: The ledger and its lock.
@@ -46,7 +48,7 @@ class Assignment:
     scope: Scope
     in_flight: int
     limits: Mapping[AppName, Limits]
-    tokens: Mapping[TokenName, str] = field(repr=False)
+    tokens: Mapping[TokenName, Credentials] = field(repr=False)
     retry: Retry
     output_dir: Path
     state_dir: Path
@@ -55,6 +57,7 @@ class Assignment:
     keep_missing: bool = True
     pace: Pace = field(default_factory=Pace)
     resume_within: timedelta | None = None
+    tokens_dir: Path | None = None
     give_up_after_s: float | None = 1800.0
     max_requests: int | None = None
     max_duration_s: float | None = None

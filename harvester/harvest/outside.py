@@ -1,13 +1,19 @@
-"""The world outside of a run: time, chance, and what sends requests."""
+"""The world outside of a run: time, chance, what sends requests, and the tokens that renewals bring from there."""
 
+import logging
 import random
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from math import inf
 
-from harvester.api.client import Surroundings
+from harvester.api.effort import Surroundings
+from harvester.api.tokens import Tokens
+from harvester.api.tokens.store import TokenStore
 from harvester.api.transport import AiohttpTransport, Transport
 from harvester.harvest.assignment import Assignment
+
+log = logging.getLogger(__name__)
 
 
 def surroundings() -> Surroundings:
@@ -23,3 +29,16 @@ async def sender(assignment: Assignment, transport: Transport | None) -> AsyncIt
     else:
         async with AiohttpTransport(assignment.base_url, timeout_s=assignment.timeout_s) as real:
             yield real
+
+
+def token_fleet(assignment: Assignment, transport: Transport, wall: Callable[[], float]) -> Tokens:
+    """The tokens, as the config and the store have them; what others could read is made private.
+
+    Raises:
+        StorageError: A stored token cannot be read.
+    """
+    store = TokenStore(assignment.tokens_dir or assignment.state_dir / "tokens")
+    for path in store.check():
+        log.warning("%s could be read by others than its owner, and holds tokens: made private", path)
+    patience_s = inf if assignment.give_up_after_s is None else assignment.give_up_after_s
+    return Tokens(assignment.tokens, transport, wall, store=store, patience_s=patience_s)

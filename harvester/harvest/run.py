@@ -11,20 +11,22 @@ from typing import Final
 import anyio
 import orjson
 
-from harvester.api.client import Client, Surroundings
+from harvester.api.client import Client
+from harvester.api.effort import Surroundings
 from harvester.api.tokens import Tokens
 from harvester.api.transport import Transport
+from harvester.disk import storage
 from harvester.errors import ExitCode, HarvesterError, StorageError
 from harvester.foresight import Expected
 from harvester.harvest.assignment import Assignment
 from harvester.harvest.meter import Meter
-from harvester.harvest.outside import sender, surroundings
+from harvester.harvest.outside import sender, surroundings, token_fleet
 from harvester.harvest.planning import Planning
 from harvester.harvest.queue import Queue
 from harvester.harvest.resume import Begun, take_up
 from harvester.harvest.schedule import Schedule, Terms
 from harvester.harvest.stopping import Stopping
-from harvester.landing.files import replace_whole, storage
+from harvester.landing.files import replace_whole
 from harvester.landing.ledger import Ledger
 from harvester.landing.marks import Marks
 from harvester.landing.partition import Zone
@@ -92,7 +94,8 @@ class _Run:
             keep_missing=assignment.keep_missing,
         )
         self._around = around
-        self._tokens = Tokens(assignment.tokens)
+        self._tokens: Tokens
+        """Made when there is something that can renew them."""
         self._meter = Meter(assignment, ledger, around.wall)
         self._planning: Planning
         """Made when it is known what earlier runs left."""
@@ -136,6 +139,7 @@ class _Run:
         assignment = self._assignment
         writer = Writer(self.landing, self._ended, {one: begun.part for one, begun in self._begun.items()})
         plans, queue = self._planning.plans, Queue()
+        self._tokens = token_fleet(assignment, transport, self._around.wall)
         client = Client(transport, await self._meter.open(), self._tokens, assignment.retry, self._around)
         terms = Terms(
             page_size=assignment.page_size,
@@ -157,7 +161,7 @@ class _Run:
         except* HarvesterError as group:
             error = _first(group)
         self._meter.stop()
-        notes = (*self.report.notes, *client.notes(), *self._meter.notes())
+        notes = (*self.report.notes, *client.notes(), *self._tokens.notes(), *self._meter.notes())
         self.report = replace(
             self.report, requests=self._meter.sent, failed_attempts=client.attempts_failed, notes=notes
         )
@@ -209,7 +213,7 @@ class _Run:
         while self._assignment.progress:
             await anyio.sleep(_PROGRESS_S)
             slices, sent = sum(self.report.slices.values()), sum(self._meter.sent.values())
-            waiting = "".join(f"; {text}" for text in self._meter.waiting)
+            waiting = "".join(f"; {text}" for text in (*self._meter.waiting, *self._tokens.waiting))
             log.info("%d slices ended, %d calls landed, %d requests sent%s", slices, self.report.calls, sent, waiting)
 
     def _finish(self, left: Iterable[Slice], error: HarvesterError | None) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import anyio
 import orjson
 
-from harvester.api.protocol import Request, Response
+from harvester.api.envelope import Request, Response
 from harvester.errors import AttemptError
 from harvester.model import Account, AccountId, AppName, Query, TokenName, Window
 

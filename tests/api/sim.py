@@ -8,10 +8,10 @@ from typing import Any, Final
 
 import anyio
 
-from harvester.api.client import Client, Retry, Surroundings
-from harvester.api.protocol import Request, Response
+from harvester.api.client import Client
+from harvester.api.effort import Retry, Surroundings
+from harvester.api.envelope import Request, Response
 from harvester.api.quota import Limits, Quota
-from harvester.api.tokens import Tokens
 from harvester.api.traffic import Budget, Traffic
 from harvester.errors import AttemptError, CallError
 from harvester.model import Account, AccountId, AppName, TokenName
@@ -21,6 +21,7 @@ from harvester.sandbox.switches import Switches
 from harvester.sandbox.wire import Rejected
 from harvester.usage import Sending
 from tests.api.helpers import NOW_S, QUERY, good, refused
+from tests.credentials import fleet
 from tests.virtual_time import PureVirtualTimeLoop
 
 Answer = Response | AttemptError
@@ -150,7 +151,7 @@ class Crew:
             app: Quota(app, limits, self.traffic, self.earlier) for app, limits in zip(apps, self.limits, strict=True)
         }
         luck = Random(self.api.seed + 1)  # noqa: S311 - a test's chance
-        tokens = Tokens({TokenName(app): app for app in apps})
+        tokens = fleet({TokenName(app): app for app in apps}, self.api, wall)
         around = Surroundings(wall=wall, chance=luck.random)
         self.client = Client(self.api, self.quotas, tokens, self.retry, around)
 

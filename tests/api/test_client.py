@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harvester.api.client import Client, Retry, Surroundings
+from harvester.api.client import Client
 from harvester.api.codes import TABLE, Verdict
-from harvester.api.protocol import Request, Response
+from harvester.api.effort import Retry, Surroundings
+from harvester.api.envelope import Request, Response
 from harvester.api.quota import Limit, Limits, Permit, Quota
 from harvester.api.tokens import Tokens
 from harvester.api.traffic import Traffic
@@ -38,6 +39,7 @@ from tests.api.helpers import (
     refused,
 )
 from tests.api.wire import WORLD, query_for, sandbox
+from tests.credentials import fleet
 from tests.virtual_time import PureVirtualTimeLoop, VirtualTimeLoop
 
 pytestmark = pytest.mark.anyio
@@ -86,7 +88,7 @@ def bench(
     """A client whose wall clock goes with the loop."""
     traffic = Traffic(8, lambda: NOW_S + anyio.current_time(), patience_s=1800.0)
     quota = Quota(APP, limits or Limits(), traffic)
-    tokens = Tokens({TOKEN_NAME: TOKEN, OTHER_TOKEN: "other"})
+    tokens = fleet({TOKEN_NAME: TOKEN, OTHER_TOKEN: "other"}, transport, lambda: NOW_S + anyio.current_time())
     around = Surroundings(
         wall=lambda: NOW_S + clock_off_s + anyio.current_time(),
         chance=chance.random if isinstance(chance, Random) else lambda: chance,
@@ -202,7 +204,9 @@ class TestVerdicts:
             (
                 refused(11002),
                 TokenFault,
-                "token agency: code 11002, the access token is invalid; put a working access_token into the config",
+                "token agency: code 11002, the access token is invalid; put a working access_token into the config "
+                "(a private app's new one works after 10 minutes), or give it a refresh_token, and its app a "
+                "client_secret: then it is renewed by itself",
             ),
         ],
     )
@@ -467,7 +471,7 @@ class TestTokens:
 
     def test_tokens_do_not_show_themselves(self) -> None:
         """Only their names."""
-        tokens = Tokens({TOKEN_NAME: TOKEN})
+        tokens = fleet({TOKEN_NAME: TOKEN}, scripted(), lambda: NOW_S)
         assert repr(tokens) == str(tokens) == "Tokens(agency)"
 
 

@@ -13,8 +13,10 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from harvester.api.codes import Fault, Verdict, judge
-from harvester.api.protocol import CALLS_PATH, Request, Response, cleaned, number, read_page, request_calls
+from harvester.api.envelope import Passport, Request, Response, cleaned, number
+from harvester.api.protocol import CALLS_PATH, read_page, request_calls
 from harvester.model import AccountId, Call, Page, Query, Stray, Window
+from harvester.secret import Secret
 from tests.api.helpers import PHONE, QUERY, TOKEN, call, envelope, good, refused
 
 START = "2023-01-10 11:04:50"
@@ -76,7 +78,7 @@ class TestRequest:
 
     def test_it_carries_the_documented_parameters(self) -> None:
         """Each once, ids and numbers as JSON text, dates as days."""
-        request = request_calls(QUERY, access_token="t", nonce="n", timestamp=1_793_404_800)  # noqa: S106 - no secret
+        request = request_calls(QUERY, Passport(access=Secret("t"), nonce="n", timestamp=1_793_404_800))
         assert request.path == CALLS_PATH == "/v3.0/leads_call_records/get"
         assert parse_qsl(request.query, strict_parsing=True) == [
             ("access_token", "t"),
@@ -92,7 +94,7 @@ class TestRequest:
     def test_a_cursor_travels_percent_encoded(self) -> None:
         """The space as `%20`, which no decoder can mistake."""
         query = Query(account_id=AccountId(1), window=QUERY.window, page=3, page_size=1, after="2026-10-24 10:00:59")
-        request = request_calls(query, access_token="t", nonce="n", timestamp=1)  # noqa: S106 - no secret
+        request = request_calls(query, Passport(access=Secret("t"), nonce="n", timestamp=1))
         assert request.query.endswith("&search_after=2026-10-24%2010%3A00%3A59")
 
     @given(st.text(min_size=1, max_size=40).filter(lambda text: text.isprintable()), st.integers(0, 2**63 - 1))
@@ -100,7 +102,7 @@ class TestRequest:
         """Whatever a token holds, it ends where the next parameter begins."""
         window = Window(dt.date(1, 1, 1), dt.date(9999, 12, 31))
         query = Query(account_id=AccountId(account_id), window=window, page=1, page_size=1)
-        request = request_calls(query, access_token=token, nonce="n", timestamp=1)
+        request = request_calls(query, Passport(access=Secret(token), nonce="n", timestamp=1))
         given = dict(parse_qsl(request.query, strict_parsing=True))
         assert (given["access_token"], given["account_id"]) == (token, str(account_id))
         assert (given["start_date"], given["end_date"]) == ("0001-01-01", "9999-12-31")
@@ -309,6 +311,8 @@ class TestFault:
         headers = {"retry_after": "7", "date": "Sat, 31 Oct 2026 00:00:00 GMT", "x_tsa_trace_id": "other"}
         assert read_page(envelope(content, **headers)) == Fault(
             text="系统繁忙",
+            message="busy",
+            message_cn="系统繁忙",
             code=51001,
             status=200,
             system=True,
@@ -322,7 +326,7 @@ class TestFault:
         assert fault_of(envelope({"code": "11017"})) == Fault(text="", code=11017, status=200)
         answer = {"code": 60002, "message": "no such account", "message_cn": "", "code_type": None, "trace_id": 7}
         fault = fault_of(replace(envelope(answer, x_tsa_trace_id="t:1"), status=403))
-        assert fault == Fault(text="no such account", code=60002, status=403, trace_id="t:1")
+        assert fault == Fault(text="no such account", message="no such account", code=60002, status=403, trace_id="t:1")
 
     @pytest.mark.parametrize("value", ["a b", "x" * 81, "\x1b[31m", "", "通", "a\nb"])
     def test_an_odd_trace_is_left_out(self, value: str) -> None:

@@ -11,7 +11,7 @@ from typing import Any, Final
 import anyio
 import pytest
 
-from harvester.api.protocol import Response
+from harvester.api.envelope import Response
 from harvester.api.quota import Limits
 from harvester.errors import AttemptError, QuotaSpent, SliceFault
 from harvester.sandbox.stats import busiest

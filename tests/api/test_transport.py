@@ -14,7 +14,8 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
 from harvester.api.codes import Fault, Verdict, judge
-from harvester.api.protocol import Response, read_page
+from harvester.api.envelope import Response
+from harvester.api.protocol import read_page
 from harvester.api.transport import MAX_BODY_BYTES, AiohttpTransport
 from harvester.errors import AttemptError
 from harvester.model import Page

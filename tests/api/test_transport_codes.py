@@ -5,7 +5,8 @@ from typing import Final
 import pytest
 
 from harvester.api.codes import Fault, Verdict, judge
-from harvester.api.protocol import Response, read_page
+from harvester.api.envelope import Response
+from harvester.api.protocol import read_page
 from harvester.api.transport import AiohttpTransport
 from harvester.model import Page
 from tests.api.helpers import NOW_S

@@ -9,7 +9,7 @@ import aiohttp
 import anyio
 import pytest
 
-from harvester.api.protocol import Response
+from harvester.api.envelope import Response
 from harvester.api.transport import AiohttpTransport
 from harvester.errors import AttemptError
 from tests.api.helpers import TOKEN

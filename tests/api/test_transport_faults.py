@@ -8,7 +8,8 @@ import anyio
 import pytest
 
 from harvester.api.codes import Fault, Verdict, judge
-from harvester.api.protocol import Response, read_page
+from harvester.api.envelope import Response
+from harvester.api.protocol import read_page
 from harvester.api.transport import AiohttpTransport
 from harvester.errors import AttemptError
 from harvester.model import Page

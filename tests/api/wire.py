@@ -14,13 +14,15 @@ from enum import Enum
 
 import pytest
 
-from harvester.api.protocol import Request, Response, request_calls
+from harvester.api.envelope import Passport, Request, Response
+from harvester.api.protocol import request_calls
 from harvester.api.transport import AiohttpTransport
 from harvester.errors import AttemptError
 from harvester.model import AccountId, Query
 from harvester.sandbox.server import Sandbox, serve
 from harvester.sandbox.switches import Grant, Switches
 from harvester.sandbox.world import World
+from harvester.secret import Secret
 from tests.api.helpers import NOW_S, QUERY, TOKEN, all_of
 
 WORLD = World(today=dt.date(2026, 10, 31), accounts=3, calls_per_day=40.0)
@@ -44,7 +46,7 @@ def query_for(account_id: AccountId) -> Query:
 def secret_request(number: int = 0) -> Request:
     """A good request under the secret token, each number with a nonce of its own."""
     query = query_for(WORLD.account_ids[0])
-    return request_calls(query, access_token=TOKEN, nonce=f"n{number}", timestamp=int(NOW_S))
+    return request_calls(query, Passport(access=Secret(TOKEN), nonce=f"n{number}", timestamp=int(NOW_S)))
 
 
 @dataclass

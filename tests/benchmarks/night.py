@@ -12,9 +12,9 @@ from collections.abc import Iterator
 
 import anyio
 
-from harvester.api.client import Client, Retry, Surroundings
+from harvester.api.client import Client
+from harvester.api.effort import Retry, Surroundings
 from harvester.api.quota import Limits, Quota
-from harvester.api.tokens import Tokens
 from harvester.api.traffic import Traffic
 from harvester.harvest.queue import Queue
 from harvester.harvest.schedule import Schedule, Terms
@@ -23,6 +23,7 @@ from harvester.plan import Scope, plan
 from harvester.sandbox.stats import busiest
 from harvester.sandbox.switches import Grant, Switches
 from harvester.sandbox.world import World
+from tests.credentials import fleet
 from tests.flows import NOW_S, TODAY, last_days
 from tests.offline import OfflineTransport
 from tests.virtual_time import PureVirtualTimeLoop
@@ -51,7 +52,7 @@ class Night:
         self.transport = OfflineTransport(self.world, switches, self._wall)
         traffic = Traffic(IN_FLIGHT, self._wall)
         self.quotas = {AppName(name): Quota(AppName(name), Limits(per_minute=PER_MINUTE), traffic) for name in names}
-        tokens = Tokens({TokenName(name): name for name in names})
+        tokens = fleet({TokenName(name): name for name in names}, self.transport, self._wall)
         around = Surroundings(wall=self._wall, chance=lambda: 0.5)
         client = Client(self.transport, self.quotas, tokens, Retry(), around)
         self._queue = Queue()

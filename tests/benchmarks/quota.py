@@ -18,9 +18,9 @@ from urllib.request import urlopen
 import anyio
 import orjson
 
-from harvester.api.client import Client, Retry, Surroundings
+from harvester.api.client import Client
+from harvester.api.effort import Retry, Surroundings
 from harvester.api.quota import Limits, Quota
-from harvester.api.tokens import Tokens
 from harvester.api.traffic import Traffic
 from harvester.api.transport import AiohttpTransport
 from harvester.harvest.outside import surroundings
@@ -29,6 +29,7 @@ from harvester.sandbox.server import serve
 from harvester.sandbox.switches import Alignment, Grant, Switches
 from harvester.sandbox.world import World
 from tests.api.sim import Crew, SimulatedApi, simulate
+from tests.credentials import fleet
 from tests.flows import TODAY
 
 WORLD = World(accounts=30, calls_per_day=20, today=TODAY)
@@ -103,8 +104,8 @@ async def ask(base_url: str, cell: Cell, apps: Sequence[AppName]) -> None:
     around: Surroundings = surroundings()
     traffic = Traffic(64, around.wall, patience_s=None)
     quotas = {app: Quota(app, cell.limits, traffic) for app in apps}
-    tokens = Tokens({TokenName(app): app for app in apps})
     async with AiohttpTransport(base_url, timeout_s=30) as transport:
+        tokens = fleet({TokenName(app): app for app in apps}, transport, around.wall)
         client = Client(transport, quotas, tokens, Retry(), around)
 
         async def work(app: AppName, number: int) -> None:

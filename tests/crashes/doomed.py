@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NoReturn
 
-from harvester.api.protocol import Request, Response
+from harvester.api.envelope import Request, Response
 from harvester.api.transport import AiohttpTransport
 from harvester.landing import steps
 from harvester.landing.steps import Step

@@ -14,7 +14,7 @@ import anyio
 import orjson
 import pytest
 
-from harvester.api.client import Retry
+from harvester.api.effort import Retry
 from harvester.harvest.assignment import Assignment
 from harvester.harvest.desk import Findings
 from harvester.harvest.resume import Begun, take_up

@@ -1,56 +1,260 @@
-"""The tokens of a run: which may be used, and which are dead."""
+"""The token fleet: hands out access tokens, renews them once for all who wait, gives up those that nothing helps.
 
-import asyncio
-from collections import defaultdict
-from collections.abc import AsyncIterator, Mapping
+What to do is decided in `life.py`; here it is done. A token's first request goes alone, after each renewal again; a
+renewal waits until no request is under way with the old token, so that a rotation never kills one in flight.
+"""
+
+import logging
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from math import inf
+from typing import Final, Self, assert_never
 
+import anyio
+
+from harvester.api.codes import Fault, Verdict
+from harvester.api.tokens import brake, life
+from harvester.api.tokens.life import Dead, Life, Renew, Reread, Use, Wait
+from harvester.api.tokens.pair import Credentials, Pair
+from harvester.api.tokens.renewing import Renewer
+from harvester.api.tokens.store import TokenStore
+from harvester.api.tokens.stored import held
+from harvester.api.tokens.words import note_of
+from harvester.api.transport import Transport
 from harvester.errors import TokenFault
 from harvester.model import TokenName
 
+log = logging.getLogger(__name__)
+
+TOKEN_VERDICTS: Final = frozenset({Verdict.STOP_TOKEN, Verdict.RENEW_TOKEN, Verdict.REREAD_TOKEN})
+"""What an answer says of the token, rather than of the call."""
+
+
+@dataclass(slots=True, eq=False)
+class Keeper:
+    """One token, and who uses it."""
+
+    name: TokenName
+    credentials: Credentials
+    life: Life
+    turn: anyio.Lock = field(default_factory=anyio.Lock)
+    """Held by whoever renews, waits, or sends the request that goes alone."""
+    alone: "Turn | None" = None
+    renewing: bool = False
+    out: int = 0
+    """Requests under way with it."""
+    quiet: anyio.Event = field(default_factory=anyio.Event)
+    """Set when the last of them is answered."""
+    renewed: int = 0
+    waiting: str | None = None
+    buried: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Turn:
+    """Leave to send under a token, unless something happens to it meanwhile."""
+
+    keeper: Keeper
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Lease:
+    """An access token that is being sent. A context manager around the request."""
+
+    keeper: Keeper
+    pair: Pair
+    serial: int
+
+    def __enter__(self) -> Self:
+        self.keeper.out += 1
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.keeper.out -= 1
+        if not self.keeper.out:
+            self.keeper.quiet.set()
+
 
 class Tokens:
-    """Hands out access tokens by name, until they die.
+    """Hands out access tokens by name.
 
     Args:
-        access_tokens: The tokens themselves, by the name of their table in the config; never shown.
+        credentials: What the config gives, by the name of the token's table.
+        transport: Sends renewals.
+        wall: Unix seconds.
+        store: Where renewed tokens are kept; `None` keeps them in memory only.
+        patience_s: How long renewals may fail before a token that does not work is given up; infinite for ever.
     """
 
-    def __init__(self, access_tokens: Mapping[TokenName, str]) -> None:
-        self._access_tokens = dict(access_tokens)
-        self._dead: dict[TokenName, str] = {}
-        self._tried: set[TokenName] = set()
-        self._trials: defaultdict[TokenName, asyncio.Lock] = defaultdict(asyncio.Lock)
+    def __init__(
+        self,
+        credentials: Mapping[TokenName, Credentials],
+        transport: Transport,
+        wall: Callable[[], float],
+        *,
+        store: TokenStore | None = None,
+        patience_s: float = inf,
+    ) -> None:
+        self._wall = wall
+        self._store = store
+        self._renewer = Renewer(transport, wall, store)
+        self._patience_s = patience_s
+        self._refused_at: deque[float] = deque(maxlen=brake.AT_ONCE)
+        self._keepers = {name: self._keeper(name, one) for name, one in credentials.items()}
 
     def __repr__(self) -> str:
-        return f"Tokens({', '.join(self._access_tokens)})"
+        return f"Tokens({', '.join(self._keepers)})"
 
-    def access(self, name: TokenName) -> str:
-        """The access token to send now.
+    def _keeper(self, name: TokenName, credentials: Credentials) -> Keeper:
+        """Raises `StorageError` when the store cannot be read."""
+        stored = self._store.read(name) if self._store else None
+        pair, former = held(credentials, stored)
+        serial = stored.serial if stored else 0
+        renewable = credentials.client_secret is not None and pair.refresh is not None
+        begun = Life(pair=pair, former=former, serial=serial, renewable=renewable, patience_s=self._patience_s)
+        return Keeper(name, credentials, begun)
+
+    @asynccontextmanager
+    async def turn(self, name: TokenName) -> AsyncIterator[Turn]:
+        """Waits until something may be sent under a token: until it is renewed, or works, or another one's trial ends.
+
+        The first request under a token goes alone, holding everybody else up: many with a bad token can get the
+        machine's address banned (documented).
 
         Raises:
             TokenFault: It is dead.
+            StorageError: A renewed one cannot be stored.
+
+        Cancellation: while waiting, nothing is lost; a rotation that is under way is ended first.
         """
-        if name in self._dead:
-            raise TokenFault(self._dead[name])
-        return self._access_tokens[name]
+        keeper = self._keepers[name]
+        while not self._goes(keeper):
+            async with keeper.turn:
+                now = self._wall()
+                match life.todo(keeper.life, now):
+                    case Dead(why):
+                        self._bury(keeper, why)
+                        raise TokenFault(self.dead[name])
+                    case Use(alone=True):
+                        async with self._alone(keeper) as turn:
+                            yield turn
+                        return
+                    case Use():
+                        pass
+                    case Reread():
+                        self._renewer.reread(keeper)
+                    case Renew():
+                        await self._renew(keeper)
+                    case Wait(until, why):
+                        await self._wait(keeper, until - now, why)
+                    case never:
+                        assert_never(never)
+        yield Turn(keeper)
+
+    def _goes(self, keeper: Keeper) -> bool:
+        """Whether requests may go side by side."""
+        todo = life.todo(keeper.life, self._wall())
+        return isinstance(todo, Use) and not todo.alone and not keeper.renewing
 
     @asynccontextmanager
-    async def trial(self, name: TokenName) -> AsyncIterator[None]:
-        """Lets the first request under a token go alone: many with a bad token can get the IP banned (documented)."""
-        if name not in self._tried:
-            async with self._trials[name]:
-                if name not in self._tried:
-                    yield
-                    self._tried.add(name)
-                    return
-        yield
+    async def _alone(self, keeper: Keeper) -> AsyncIterator[Turn]:
+        await self._brake(keeper)
+        keeper.alone = turn = Turn(keeper)
+        try:
+            yield turn
+        finally:
+            keeper.alone = None
 
-    def kill(self, name: TokenName, why: str) -> None:
-        """Nothing is sent under this token any more; the first reason stays."""
-        self._dead.setdefault(name, f"token {name}: {why}")
+    def lease(self, turn: Turn) -> Lease | None:
+        """The access token to send in this moment; `None` when something happened to it since the turn was given."""
+        keeper = turn.keeper
+        todo = life.todo(keeper.life, self._wall())
+        if not isinstance(todo, Use) or keeper.renewing or (todo.alone and keeper.alone is not turn):
+            return None
+        return Lease(keeper, todo.pair, todo.serial)
+
+    def worked(self, lease: Lease) -> None:
+        """An answer came that had nothing to say against the token."""
+        lease.keeper.life = life.worked(lease.keeper.life, lease.serial)
+
+    def refused(self, lease: Lease, verdict: Verdict, fault: Fault) -> None:
+        """An answer spoke against the token; several answers to one token count once.
+
+        Args:
+            lease: What was sent.
+            verdict: One of `TOKEN_VERDICTS`.
+            fault: The answer.
+        """
+        keeper, now = lease.keeper, self._wall()
+        before = keeper.life
+        match verdict:
+            case Verdict.RENEW_TOKEN:
+                keeper.life = life.expired(before, lease.serial, str(fault))
+            case Verdict.REREAD_TOKEN:
+                keeper.life = life.invalid(before, lease.serial, str(fault), now)
+            case _:
+                keeper.life = life.stopped(before, lease.serial, str(fault))
+        if keeper.life is before:
+            return
+        if not before.proven:
+            self._refused_at.append(anyio.current_time())
+        log.info("token %s: %s", keeper.name, fault)
+
+    def _bury(self, keeper: Keeper, why: str) -> None:
+        """Says once that a token is dead."""
+        if not keeper.buried:
+            log.warning("token %s is dead: %s", keeper.name, why)
+        keeper.buried, keeper.life = True, life.stopped(keeper.life, keeper.life.serial, why)
+
+    async def _renew(self, keeper: Keeper) -> None:
+        """Renews it once nobody uses it; what comes of it is in the keeper's life."""
+        if keeper.life.in_vain or keeper.life.failures:
+            await self._brake(keeper)
+        keeper.renewing = True
+        try:
+            while keeper.out:
+                keeper.quiet = anyio.Event()
+                await keeper.quiet.wait()
+            if not await self._renewer.renew(keeper):
+                self._refused_at.append(anyio.current_time())
+        finally:
+            keeper.renewing = False
+
+    async def _brake(self, keeper: Keeper) -> None:
+        while wait_s := brake.wait_s(self._refused_at, anyio.current_time()):
+            await self._wait(keeper, wait_s, "many tokens were refused, and more of that gets a machine banned")
+
+    async def _wait(self, keeper: Keeper, seconds: float, why: str) -> None:
+        if keeper.waiting != why:
+            log.warning("token %s waits: %s", keeper.name, why)
+        keeper.waiting = why
+        try:
+            await anyio.sleep(max(0.0, seconds))
+        finally:
+            keeper.waiting = None
 
     @property
     def dead(self) -> Mapping[TokenName, str]:
         """The reason each dead token died for."""
-        return self._dead
+        return {one.name: f"token {one.name}: {one.life.dead}" for one in self._keepers.values() if one.life.dead}
+
+    @property
+    def waiting(self) -> Sequence[str]:
+        """What is being waited for, for a person."""
+        return [f"token {one.name}: {one.waiting}" for one in self._keepers.values() if one.waiting]
+
+    def notes(self) -> list[str]:
+        """What a person should know of: which refresh tokens die soon, which renewals fail."""
+        now = self._wall()
+        return [note for one in self._keepers.values() if (note := note_of(one.name, one.life, now))]
+
+    def states(self) -> Mapping[TokenName, Life]:
+        """What is known of each token now."""
+        return {one.name: one.life for one in self._keepers.values()}
+
+    @property
+    def renewed(self) -> Mapping[TokenName, int]:
+        """How often each was renewed by this run, those that were not left out."""
+        return {one.name: one.renewed for one in self._keepers.values() if one.renewed}
