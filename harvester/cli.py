@@ -3,9 +3,8 @@
 The summary goes to stdout, the log and every error to stderr. Imports are late: `harvester --help` loads little.
 """
 
-import contextlib
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -14,10 +13,10 @@ import click
 from harvester import __version__
 from harvester.endings import give_up_printing, report_a_bug, show_problems
 from harvester.errors import ConfigError, ExitCode, HarvesterError
+from harvester.secret import masked
 
 if TYPE_CHECKING:
     from harvester.assign import Options
-    from harvester.config import Settings
     from harvester.harvest.assignment import Assignment
     from harvester.report.summary import Report
 
@@ -107,11 +106,11 @@ def run(config: Path, *, dry_run: bool, summary: Path | None, log_format: str, q
     from harvester.report.logs import set_up
 
     set_up(log_format, quiet=quiet)
-    settings, assignment = _prepare(config, Options(**options))
+    assignment = _prepare(config, Options(**options))
     if dry_run:
         click.echo(_forecast(assignment))
         return
-    report = _harvest(settings, assignment)
+    report = _harvest(assignment)
     if summary:
         _write_summary(summary, report)
     if not quiet or report.exit_code:
@@ -121,7 +120,7 @@ def run(config: Path, *, dry_run: bool, summary: Path | None, log_format: str, q
     sys.exit(report.exit_code)
 
 
-def _prepare(config: Path, options: "Options") -> "tuple[Settings, Assignment]":
+def _prepare(config: Path, options: "Options") -> "Assignment":
     from datetime import datetime
 
     from harvester.assign import assignment_of
@@ -131,34 +130,15 @@ def _prepare(config: Path, options: "Options") -> "tuple[Settings, Assignment]":
     settings = load(config)
     for note in settings.notes:
         click.echo(f"note: {note}", err=True)
-    return settings, assignment_of(settings, options, datetime.now(BEIJING).date())
+    return assignment_of(settings, options, datetime.now(BEIJING).date())
 
 
-def _harvest(settings: "Settings", assignment: "Assignment") -> "Report":
+def _harvest(assignment: "Assignment") -> "Report":
     import anyio
 
     from harvester.harvest.run import harvest
 
-    with _telling_bugs(settings):
-        return anyio.run(harvest, assignment)
-
-
-@contextlib.contextmanager
-def _telling_bugs(settings: "Settings") -> Iterator[None]:
-    try:
-        yield
-    except HarvesterError:
-        raise
-    except Exception as error:  # noqa: BLE001 - a bug, whatever it is: told without secrets, exit 1
-        report_a_bug(error, _secrets(settings))
-        sys.exit(ExitCode.BUG)
-
-
-def _secrets(settings: "Settings") -> Iterator[str]:
-    for token in settings.tokens.values():
-        for secret in (token.access_token, token.refresh_token):
-            if secret:
-                yield secret.get_secret_value()
+    return anyio.run(harvest, assignment)
 
 
 def _write_summary(path: Path, report: "Report") -> None:
@@ -180,7 +160,7 @@ def plan(config: Path, **options: Any) -> None:
     """
     from harvester.assign import Options
 
-    click.echo(_forecast(_prepare(config, Options(**options))[1]))
+    click.echo(_forecast(_prepare(config, Options(**options))))
 
 
 def _forecast(assignment: "Assignment") -> str:
@@ -206,9 +186,8 @@ def verify(config: Path, *, heal: bool, rebuild: bool, as_json: bool) -> None:
     from harvester.report.soundness import in_words, to_json
 
     set_up("text", quiet=False)
-    settings, assignment = _prepare(config, Options())
-    with _telling_bugs(settings):
-        found = verified(assignment, Orders(heal=heal, rebuild=rebuild, all_findings=as_json))
+    assignment = _prepare(config, Options())
+    found = verified(assignment, Orders(heal=heal, rebuild=rebuild, all_findings=as_json))
     click.echo(_json(to_json(found)) if as_json else in_words(found, str(assignment.output_dir), str(config)))
     sys.exit(ExitCode.COMPLETE if found.sound else ExitCode.PARTIAL)
 
@@ -226,9 +205,8 @@ def status(config: Path, *, every: bool, as_json: bool) -> None:
     from harvester.harvest.inspect import status as state_of
     from harvester.report.status import in_words, to_json
 
-    settings, assignment = _prepare(config, Options())
-    with _telling_bugs(settings):
-        state = state_of(assignment, every_gap=every or as_json)
+    assignment = _prepare(config, Options())
+    state = state_of(assignment, every_gap=every or as_json)
     click.echo(_json(to_json(state)) if as_json else in_words(state, every=every))
 
 
@@ -282,7 +260,10 @@ def main() -> None:
         show_problems(error)
         sys.exit(error.exit_code)
     except HarvesterError as error:
-        click.echo(f"error: {error}", err=True)
+        click.echo(f"error: {masked(str(error))}", err=True)
         sys.exit(error.exit_code)
     except OSError as error:
         give_up_printing(error)
+    except Exception as error:  # noqa: BLE001 - a bug, whatever it is: told without secrets
+        report_a_bug(error)
+        sys.exit(ExitCode.BUG)

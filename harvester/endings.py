@@ -4,22 +4,19 @@ import errno
 import os
 import sys
 import traceback
-from collections.abc import Iterable
 from typing import Final, NoReturn
-from urllib.parse import quote
 
 import click
 
 from harvester.errors import ConfigError, ExitCode
+from harvester.secret import masked
 
 _PROBLEMS_SHOWN: Final = 100
 
 
-def report_a_bug(error: BaseException, secrets: Iterable[str]) -> None:
-    """Prints a traceback in which none of these secrets can stand."""
-    text = "".join(traceback.format_exception(error))
-    for secret in secrets:
-        text = text.replace(secret, "***").replace(quote(secret, safe=""), "***")
+def report_a_bug(error: BaseException) -> None:
+    """Prints a traceback in which no secret can stand."""
+    text = masked("".join(traceback.format_exception(error)))
     click.echo(
         f"{text}\nThis is a bug in harvester: what was published stays. Please report it with this text.", err=True
     )

@@ -7,6 +7,8 @@ from typing import Final
 
 import orjson
 
+from harvester.secret import Net
+
 FORMATS: Final = ("text", "json")
 
 
@@ -18,6 +20,7 @@ def set_up(style: str, *, quiet: bool) -> None:
         quiet: Whether only errors are logged.
     """
     handler = logging.StreamHandler(sys.stderr)
+    handler.addFilter(Net())
     handler.setFormatter(_Json() if style == "json" else logging.Formatter("%(asctime)s %(message)s", "%F %T%z"))
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     logging.getLogger("harvester").setLevel(logging.ERROR if quiet else logging.INFO)
@@ -31,6 +34,6 @@ class _Json(logging.Formatter):
             "logger": record.name,
             "message": record.getMessage(),
         }
-        if record.exc_info:
-            line["error"] = self.formatException(record.exc_info)
+        if record.exc_text:  # the net under all lines has written it
+            line["error"] = record.exc_text
         return orjson.dumps(line).decode()
