@@ -45,6 +45,8 @@ class Keeper:
     renewing: bool = False
     out: int = 0
     """Requests under way with it."""
+    trying: int = 0
+    """Of these, with one that may not work."""
     quiet: anyio.Event = field(default_factory=anyio.Event)
     """Set when the last of them is answered."""
     renewed: int = 0
@@ -66,13 +68,16 @@ class Lease:
     keeper: Keeper
     pair: Pair
     serial: int
+    alone: bool = False
 
     def __enter__(self) -> Self:
         self.keeper.out += 1
+        self.keeper.trying += self.alone
         return self
 
     def __exit__(self, *_: object) -> None:
         self.keeper.out -= 1
+        self.keeper.trying -= self.alone
         if not self.keeper.out:
             self.keeper.quiet.set()
 
@@ -171,9 +176,11 @@ class Tokens:
         """The access token to send in this moment; `None` when something happened to it since the turn was given."""
         keeper = turn.keeper
         todo = life.todo(keeper.life, self._wall())
-        if not isinstance(todo, Use) or keeper.renewing or (todo.alone and keeper.alone is not turn):
+        if not isinstance(todo, Use) or keeper.renewing:
             return None
-        return Lease(keeper, todo.pair, todo.serial)
+        if todo.alone and (keeper.alone is not turn or self._brake_s()):
+            return None
+        return Lease(keeper, todo.pair, todo.serial, todo.alone)
 
     def worked(self, lease: Lease) -> None:
         """An answer came that had nothing to say against the token."""
@@ -223,8 +230,15 @@ class Tokens:
             keeper.renewing = False
 
     async def _brake(self, keeper: Keeper) -> None:
-        while wait_s := brake.wait_s(self._refused_at, anyio.current_time()):
-            await self._wait(keeper, wait_s, "many tokens were refused, and more of that gets a machine banned")
+        while wait_s := self._brake_s():
+            if len(self._refused_at) < brake.AT_ONCE:
+                await anyio.sleep(wait_s)
+            else:
+                await self._wait(keeper, wait_s, "many tokens were refused, and more of that gets a machine banned")
+
+    def _brake_s(self) -> float:
+        trying = sum(one.trying for one in self._keepers.values())
+        return brake.wait_s(self._refused_at, trying, anyio.current_time())
 
     async def _wait(self, keeper: Keeper, seconds: float, why: str) -> None:
         if keeper.waiting != why:
