@@ -6,8 +6,8 @@ strings or `""` for numbers) is read as what it means.
 
 import codecs
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
@@ -17,14 +17,20 @@ from urllib.parse import quote
 import msgspec
 
 from harvester.api.codes import Fault
-from harvester.secret import Secret
+from harvester.secret import MASK, Secret, places, tells
 
 Content = TypeVar("Content")
 _SECRETISH = re.compile(
     r"[A-Za-z0-9_\-+/=.%~]{24,}"  # a long token
+    r"|[A-Za-z0-9+/_-]*(?:[MNO][DTjz][AEIMQUYcgk][w-z0-5]){3,}[A-Za-z0-9+/_-]*"  # nine digits in base64
     r"|(?<!\d)(?!(?:19|20)\d\d-[01]\d-[0-3]\d\b)\d(?:[ \-\u2010-\u2015.()]{0,2}\d){6,}"  # a phone number; no date
 )
 """What an answer says and nobody repeats. Rather a harmless number masked than a phone number shown."""
+_PHONE = re.compile(
+    r"(?<!\d)(?:86)?(?:1[3-9]\d[-_.:]?\d{4}[-_.:]?\d{4}|0[1-9]\d{1,2}[-_.:]?\d{7,8})(?!\d)"
+    r"|(?:[MNO][DTjz][AEIMQUYcgk][w-z0-5]){3,}"
+)
+"""What no trace id is shown with; one in some hundreds has it by chance."""
 _TEXT_MAX = 200
 _LONE_SURROGATE = re.compile(
     rb"((?<!\\)(?:\\\\)*)"  # not itself escaped
@@ -77,11 +83,11 @@ class Passport:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What came back: status, headers with lower-case names, and the body, decompressed."""
+    """What came back: status, headers with lower-case names, and the body, decompressed: phones, or new tokens."""
 
     status: int
-    headers: Mapping[str, str]
-    body: bytes
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
 
 
 class NotUnderstoodError(ValueError):
@@ -165,15 +171,28 @@ def cleaned(text: object) -> str:
         return ""
     # what cannot be seen goes first: it must not split what would be masked
     plain = "".join(one if one.isprintable() else " " if one.isspace() else "" for one in text)
-    plain = _SECRETISH.sub("***", plain).strip()
+    plain = _struck_out(plain, [*places(plain), *(found.span() for found in _SECRETISH.finditer(plain))]).strip()
+    if tells(plain):
+        return MASK
     return plain if len(plain) <= _TEXT_MAX else plain[: _TEXT_MAX - 1] + "…"
 
 
+def _struck_out(text: str, places: Iterable[tuple[int, int]]) -> str:
+    """The text with asterisks at these places, which may overlap: once for all that do."""
+    kept, end = "", 0
+    for start, stop in sorted(places):
+        if start >= end:
+            kept += text[end:start] + MASK
+        end = max(end, stop)
+    return kept + text[end:]
+
+
 def label(text: object) -> str | None:
-    """A trace id as it may be shown; never what could be a phone number."""
+    """A trace id as it may be shown; never what could be a phone number, or what holds a secret."""
     if not isinstance(text, str) or not re.fullmatch(r"[A-Za-z0-9_.:\-]{1,80}", text):
         return None
-    return None if re.fullmatch(r"[\d-]{7,14}", text) else text
+    harmful = re.fullmatch(r"[\d-]{7,14}", text) or _PHONE.search(text) or any(places(text)) or tells(text)
+    return None if harmful else text
 
 
 def _seconds(header: str | None) -> float | None:

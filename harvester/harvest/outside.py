@@ -9,6 +9,7 @@ from math import inf
 
 from harvester.api.effort import Surroundings
 from harvester.api.tokens import Tokens
+from harvester.api.tokens.apart import Apart
 from harvester.api.tokens.store import TokenStore
 from harvester.api.transport import AiohttpTransport, Transport
 from harvester.harvest.assignment import Assignment
@@ -37,8 +38,11 @@ def token_fleet(assignment: Assignment, transport: Transport, wall: Callable[[],
     Raises:
         StorageError: A stored token cannot be read.
     """
-    store = TokenStore(assignment.tokens_dir or assignment.state_dir / "tokens")
+    folder = assignment.tokens_dir or assignment.state_dir / "tokens"
+    store = TokenStore(folder)
     for path in store.check():
         log.warning("%s could be read by others than its owner, and holds tokens: made private", path)
     patience_s = inf if assignment.give_up_after_s is None else assignment.give_up_after_s
-    return Tokens(assignment.tokens, transport, wall, store=store, patience_s=patience_s)
+    real = isinstance(transport, AiohttpTransport)
+    apart = Apart(base_url=assignment.base_url, timeout_s=assignment.timeout_s, folder=folder) if real else None
+    return Tokens(assignment.tokens, transport, wall, store=store, patience_s=patience_s, apart=apart)

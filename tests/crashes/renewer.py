@@ -16,6 +16,7 @@ from harvester.api.client import Client
 from harvester.api.effort import Retry, Surroundings
 from harvester.api.quota import Limits, Quota
 from harvester.api.tokens import Credentials, Renewal, Tokens, store
+from harvester.api.tokens.apart import Apart
 from harvester.api.tokens.store import Step, TokenStore
 from harvester.api.traffic import Traffic
 from harvester.api.transport import AiohttpTransport
@@ -37,6 +38,7 @@ def main() -> None:
     parser.add_argument("--how", type=Renewal, required=True)
     parser.add_argument("--at", type=Step)
     parser.add_argument("--nth", type=int, default=1)
+    parser.add_argument("--apart", action="store_true")
     given = parser.parse_args()
     passes = Counter[Step]()
 
@@ -62,7 +64,8 @@ async def _ask(given: argparse.Namespace) -> str:
     query = Query(account_id=AccountId(given.account), window=Window(today, today), page=1, page_size=10)
     account = Account(id=query.account_id, token=TOKEN, app=APP)
     async with AiohttpTransport(given.url, timeout_s=10) as transport:
-        tokens = Tokens({TOKEN: credentials}, transport, time.time, store=TokenStore(given.folder))
+        apart = Apart(base_url=given.url, timeout_s=10, folder=given.folder) if given.apart else None
+        tokens = Tokens({TOKEN: credentials}, transport, time.time, store=TokenStore(given.folder), apart=apart)
         quotas = {APP: Quota(APP, Limits(), Traffic(4, time.time))}
         client = Client(transport, quotas, tokens, Retry(), Surroundings(wall=time.time, chance=lambda: 0.5))
         try:

@@ -21,12 +21,17 @@ GRANT = Grant(name="agency", refresh=REFRESH, expires_at=1.0)
 
 async def ask(served: Sandbox, folder: Path, how: Renewal, at: tuple[Step, int] | None = None) -> tuple[int, str]:
     """A process asks for a page; what it ended with, and what it printed."""
+    given = arguments(served, folder, how)
+    at_step = [f"--at={at[0]}", f"--nth={at[1]}"] if at else []
+    done = await anyio.run_process([*given, *at_step], check=False, stderr=subprocess.PIPE)
+    return done.returncode, done.stdout.decode().strip()
+
+
+def arguments(served: Sandbox, folder: Path, how: Renewal) -> list[str]:
+    """The command of such a process."""
     account = served.world.account_ids[0]
     given = [f"--url={served.base_url}", f"--folder={folder}", f"--account={account}", f"--how={how}"]
-    at_step = [f"--at={at[0]}", f"--nth={at[1]}"] if at else []
-    command = [sys.executable, "-m", "tests.crashes.renewer", *given, *at_step]
-    done = await anyio.run_process(command, check=False, stderr=subprocess.PIPE)
-    return done.returncode, done.stdout.decode().strip()
+    return [sys.executable, "-m", "tests.crashes.renewer", *given]
 
 
 def live(served: Sandbox) -> tuple[str, str | None]:
@@ -66,3 +71,17 @@ async def test_a_pair_that_was_written_is_never_lost(tmp_path: Path, how: Renewa
         assert stored(tmp_path) == live(served)
         was_stored = step in {Step.WRITTEN, Step.REPLACED} and (how is Renewal.EXTEND or nth == 2)
         assert served.stats.token_requests - before == (not was_stored)
+
+
+async def test_a_rotation_outlives_the_run_that_wanted_it(tmp_path: Path) -> None:
+    """Killed the moment the answer leaves the API: the process that rotates stores it, and the next run goes on."""
+    world = World(today=beijing_day(time.time()), accounts=1)
+    async with serve(world, Switches(grants=(GRANT,))) as served:
+        async with await anyio.open_process([*arguments(served, tmp_path, Renewal.ROTATE), "--apart"]) as process:
+            served.on_renewal = lambda _: process.kill()
+            assert await process.wait() == -signal.SIGKILL
+        served.on_renewal = None
+        code, said = await ask(served, tmp_path, Renewal.ROTATE)
+        assert (code, said) == (0, "a page")
+        assert stored(tmp_path) == live(served)
+        assert served.stats.token_requests == 1

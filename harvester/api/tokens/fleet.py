@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from math import inf
-from typing import Final, Self, assert_never
+from typing import TYPE_CHECKING, Final, Self, assert_never
 
 import anyio
 
@@ -25,6 +25,9 @@ from harvester.api.tokens.words import note_of
 from harvester.api.transport import Transport
 from harvester.errors import TokenFault
 from harvester.model import TokenName
+
+if TYPE_CHECKING:
+    from harvester.api.tokens.apart import Apart
 
 log = logging.getLogger(__name__)
 
@@ -91,9 +94,10 @@ class Tokens:
         wall: Unix seconds.
         store: Where renewed tokens are kept; `None` keeps them in memory only.
         patience_s: How long renewals may fail before a token that does not work is given up; infinite for ever.
+        apart: What rotates in a process of its own; `None`: it is done here.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - three of them have defaults
         self,
         credentials: Mapping[TokenName, Credentials],
         transport: Transport,
@@ -101,10 +105,11 @@ class Tokens:
         *,
         store: TokenStore | None = None,
         patience_s: float = inf,
+        apart: "Apart | None" = None,
     ) -> None:
         self._wall = wall
         self._store = store
-        self._renewer = Renewer(transport, wall, store)
+        self._renewer = Renewer(transport, wall, store, apart)
         self._patience_s = patience_s
         self._refused_at: deque[float] = deque(maxlen=brake.AT_ONCE)
         self._keepers = {name: self._keeper(name, one) for name, one in credentials.items()}

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, nullcontext
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
@@ -21,6 +21,7 @@ from harvester.model import BEIJING
 from harvester.secret import masked
 
 if TYPE_CHECKING:
+    from harvester.api.tokens.apart import Apart
     from harvester.api.tokens.fleet import Keeper
 
 log = logging.getLogger(__name__)
@@ -31,6 +32,21 @@ _OTHERS_S: Final = 120.0
 _FOR_GOOD: Final = frozenset({Verdict.STOP_TOKEN, Verdict.RENEW_TOKEN, Verdict.REREAD_TOKEN, Verdict.FAIL_SLICE})
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """What came of a renewal.
+
+    Attributes:
+        failure: Why there is no new pair, for a person; `None` when there is one.
+        final: Whether the API refused it for good.
+        renewed: Whether this was the renewal that brought the pair, rather than another process's.
+    """
+
+    failure: str | None = None
+    final: bool = False
+    renewed: bool = False
+
+
 class Renewer:
     """Renews tokens, for a process among others.
 
@@ -38,28 +54,27 @@ class Renewer:
         transport: Sends the request.
         wall: Unix seconds.
         store: Where pairs are kept; `None` for memory only.
+        apart: What rotates in a process of its own; `None`: it is done here.
     """
 
-    def __init__(self, transport: Transport, wall: Callable[[], float], store: TokenStore | None) -> None:
+    def __init__(
+        self,
+        transport: Transport,
+        wall: Callable[[], float],
+        store: TokenStore | None,
+        apart: "Apart | None" = None,
+    ) -> None:
         self._transport = transport
         self._wall = wall
         self._store = store
+        self._apart = apart
 
     def reread(self, keeper: "Keeper") -> None:
         """Takes over what somebody else stored since. Raises `StorageError`."""
-        if not self._took_over(keeper):
+        if self._took_over(keeper):
+            log.info("token %s: another process has renewed it", keeper.name)
+        else:
             keeper.life = life.looked(keeper.life)
-
-    def _took_over(self, keeper: "Keeper") -> bool:
-        stored = self._store.read(keeper.name) if self._store else None
-        if stored is None or stored.serial <= keeper.life.serial:
-            return False
-        pair, former = held(keeper.credentials, stored)
-        if pair.access == keeper.life.pair.access and keeper.life.gone:
-            return False
-        keeper.life = life.adopted(keeper.life, pair, former, stored.serial)
-        log.info("token %s: another process has renewed it", keeper.name)
-        return True
 
     async def renew(self, keeper: "Keeper") -> bool:
         """Renews it, or takes over what another process got; what comes of it is in the keeper's life.
@@ -72,17 +87,46 @@ class Renewer:
 
         Cancellation: before the request nothing is lost; a rotation is ended first, and stored.
         """
+        if self._apart and keeper.credentials.renewal is Renewal.ROTATE:
+            result = await self._apart.renew(keeper)
+            self._took_over(keeper)
+        else:
+            result = await self.attempt(keeper)
+        if result.failure is None:
+            keeper.renewed += result.renewed
+            log.info("token %s was renewed%s", keeper.name, "" if result.renewed else " by another process")
+        elif result.final:
+            log.error("token %s cannot be renewed any more: %s", keeper.name, result.failure)
+            keeper.life = life.not_renewable(keeper.life, result.failure)
+        else:
+            log.warning("token %s could not be renewed: %s", keeper.name, result.failure)
+            keeper.life = life.not_renewed(keeper.life, result.failure, self._wall())
+        return not result.final
+
+    async def attempt(self, keeper: "Keeper") -> Result:
+        """One attempt in this process, under the token's lock; a new pair is in the keeper's life.
+
+        Raises and is cancelled as `renew`.
+        """
         async with self._lock(keeper) as mine:
             if self._took_over(keeper):
-                return True
+                return Result()
             if not mine:
-                why = "another process has been renewing it for long"
-                keeper.life = life.not_renewed(keeper.life, why, self._wall())
-                return True
-            accepted = True
+                return Result(failure="another process has been renewing it for long")
+            result = Result()
             with anyio.CancelScope(shield=keeper.credentials.renewal is Renewal.ROTATE):
-                accepted = await self._ask(keeper)
-            return accepted  # noqa: RET504 - mypy thinks that the scope may swallow what is raised
+                result = await self._ask(keeper)
+            return result  # noqa: RET504 - mypy thinks that the scope may swallow what is raised
+
+    def _took_over(self, keeper: "Keeper") -> bool:
+        stored = self._store.read(keeper.name) if self._store else None
+        if stored is None or stored.serial <= keeper.life.serial:
+            return False
+        pair, former = held(keeper.credentials, stored)
+        if pair.access == keeper.life.pair.access and keeper.life.gone:
+            return False
+        keeper.life = life.adopted(keeper.life, pair, former, stored.serial)
+        return True
 
     @asynccontextmanager
     async def _lock(self, keeper: "Keeper") -> AsyncIterator[bool]:
@@ -102,7 +146,7 @@ class Renewer:
         stored = self._store.read(keeper.name) if self._store else None
         return stored is not None and stored.serial > keeper.life.serial
 
-    async def _ask(self, keeper: "Keeper") -> bool:
+    async def _ask(self, keeper: "Keeper") -> Result:
         credentials, pair = keeper.credentials, keeper.life.pair
         if pair.refresh is None:
             raise RuntimeError("a token without a refresh token is not renewed")
@@ -121,9 +165,7 @@ class Renewer:
             if slot:  # no await between the answer and this: what could be lost is on the disk first
                 slot.fill(self._stored(keeper, new, former, serial))
         keeper.life = life.adopted(keeper.life, new, former, serial)
-        keeper.renewed += 1
-        log.info("token %s was renewed", keeper.name)
-        return True
+        return Result(renewed=True)
 
     def _announce(self, keeper: "Keeper", since: float | None) -> float | None:
         """Writes down that a rotation begins: should its answer be lost, somebody can be told so.
@@ -146,18 +188,11 @@ class Renewer:
             token=keeper.name, serial=serial, pair=pair, former=former, access_mark=marks[0], refresh_mark=marks[1]
         )
 
-    def _failed(self, keeper: "Keeper", fault: Fault, lost_since: float | None) -> bool:
-        """Whether the API did not refuse it."""
-        why, now = masked(str(fault)), self._wall()
+    def _failed(self, keeper: "Keeper", fault: Fault, lost_since: float | None) -> Result:
+        why = masked(str(fault))
         if lost_since is not None:
             at = datetime.fromtimestamp(lost_since, BEIJING)
             why += f"; a rotation was begun at {at:%F %T} (Beijing) whose answer never came: that took the pair along"
         elif fault.unreachable and keeper.credentials.renewal is Renewal.ROTATE:
             self._announce(keeper, None)  # nothing was sent
-        if fault.code is None or fault.code not in TABLE or judge(fault) not in _FOR_GOOD:
-            log.warning("token %s could not be renewed: %s", keeper.name, why)
-            keeper.life = life.not_renewed(keeper.life, why, now)
-            return True
-        log.error("token %s cannot be renewed any more: %s", keeper.name, why)
-        keeper.life = life.not_renewable(keeper.life, why)
-        return False
+        return Result(failure=why, final=fault.code in TABLE and judge(fault) in _FOR_GOOD)
