@@ -9,12 +9,14 @@ from pydantic import SecretStr
 from harvester.api.effort import Retry
 from harvester.api.quota import Limits
 from harvester.api.tokens import Credentials, Renewal
-from harvester.config import DayExpr, Settings, TokenSection
+from harvester.config import DayExpr, DiscoverSection, Settings, TokenSection
+from harvester.enrolment import Discovery
 from harvester.errors import ConfigError, Problem
 from harvester.harvest.assignment import Assignment
 from harvester.harvest.pace import Pace
-from harvester.model import Account, AppName, TokenName
+from harvester.model import Account, AccountId, AppName, TokenName
 from harvester.plan import Scope
+from harvester.roll import Selection, Table, Via
 from harvester.secret import Secret
 
 
@@ -73,6 +75,8 @@ def assignment_of(settings: Settings, options: Options, today: date) -> Assignme
         state_dir=settings.state.dir,
         compression=settings.output.compression,
         fleet=[account.id for account in settings.accounts],
+        discovery=_discovery(settings, options.accounts),
+        named=frozenset(map(AccountId, options.accounts)),
         keep_missing=settings.output.on_missing == "keep",
         pace=Pace(every_s=settings.state.checkpoint_every_s, every_bytes=settings.state.checkpoint_size_bytes),
         resume_within=_timedelta(settings.state.resume_within_s),
@@ -99,12 +103,34 @@ def _secret(value: SecretStr | None) -> Secret | None:
     return None if value is None else Secret(value.get_secret_value())
 
 
+def _discovery(settings: Settings, only: Sequence[int]) -> Discovery | None:
+    if not settings.discover:
+        return None
+    return Discovery(
+        tables=tuple(_discover_table(settings, name, table) for name, table in settings.discover.items()),
+        disabled=tuple(settings.disabled),
+        only=tuple(map(AccountId, dict.fromkeys(only))),
+    )
+
+
+def _discover_table(settings: Settings, name: str, table: DiscoverSection) -> Table:
+    return Table(
+        name=name,
+        token=table.token,
+        app=AppName(settings.tokens[table.token].app),
+        via=Via(table.via),
+        agency_id=None if table.agency_id is None else AccountId(table.agency_id),
+        every_s=table.every_s,
+        selection=Selection(include=table.include, exclude=table.exclude),
+    )
+
+
 def _timedelta(seconds: float | None) -> timedelta | None:
     return None if seconds is None else timedelta(seconds=seconds)
 
 
 def _chosen(settings: Settings, ids: Sequence[int]) -> list[Account]:
-    if not ids:
+    if not ids or settings.discover:  # who is chosen of those that find themselves is known when they are
         return list(settings.accounts)
     by_id = {int(account.id): account for account in settings.accounts}
     unknown = [one for one in ids if one not in by_id]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from harvester import __version__
-from harvester.endings import give_up_printing, report_a_bug, show_problems
+from harvester.endings import give_up_printing, guarded, report_a_bug, show_problems
 from harvester.errors import ConfigError, ExitCode, HarvesterError
 from harvester.secret import masked
 
@@ -24,21 +24,29 @@ _config_argument = click.argument("config", type=click.Path(dir_okay=False, path
 Decorated = TypeVar("Decorated", bound=Callable[..., object])
 
 
-class _LazySandbox(click.Group):
-    """Adds `sandbox`, whose many options live with the sandbox."""
+class _Lazy(click.Group):
+    """Adds `accounts`, `doctor` and `sandbox`, which live in modules of their own."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted([*super().list_commands(ctx), "sandbox"])
+        return sorted([*super().list_commands(ctx), "accounts", "doctor", "sandbox"])
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name != "sandbox":
-            return super().get_command(ctx, cmd_name)
-        from harvester.sandbox.command import sandbox_command
+        if cmd_name == "accounts":
+            from harvester.accounts_command import accounts_group
 
-        return sandbox_command
+            return accounts_group
+        if cmd_name == "doctor":
+            from harvester.doctor_command import doctor_command
+
+            return doctor_command
+        if cmd_name == "sandbox":
+            from harvester.sandbox.command import sandbox_command
+
+            return sandbox_command
+        return super().get_command(ctx, cmd_name)
 
 
-@click.group(cls=_LazySandbox, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="harvester")
 def cli() -> None:
     """Fetch every phone call of every Tencent Ads account, each night, and prove it."""
@@ -203,8 +211,10 @@ def status(config: Path, *, every: bool, as_json: bool) -> None:
     """
     from harvester.assign import Options
     from harvester.harvest.inspect import status as state_of
+    from harvester.report.logs import set_up
     from harvester.report.status import in_words, to_json
 
+    set_up("text", quiet=False)
     assignment = _prepare(config, Options())
     state = state_of(assignment, every_gap=every or as_json)
     click.echo(_json(to_json(state)) if as_json else in_words(state, every=every))
@@ -250,7 +260,8 @@ def demo() -> None:
 def main() -> None:
     """Entry point: turns every error into its message on stderr and its exit code."""
     try:
-        sys.exit(cli.main(standalone_mode=False))
+        with guarded():
+            sys.exit(cli.main(standalone_mode=False))
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
@@ -264,6 +275,6 @@ def main() -> None:
         sys.exit(error.exit_code)
     except OSError as error:
         give_up_printing(error)
-    except Exception as error:  # noqa: BLE001 - a bug, whatever it is: told without secrets
+    except (Exception, BaseExceptionGroup) as error:  # noqa: BLE001 - a bug, whatever it is: told without secrets
         report_a_bug(error)
         sys.exit(ExitCode.BUG)

@@ -1,9 +1,12 @@
 """How the program ends when it cannot go on: what is printed on stderr, and with which exit code."""
 
+import contextlib
 import errno
 import os
 import sys
+import threading
 import traceback
+from collections.abc import Iterator
 from typing import Final, NoReturn
 
 import click
@@ -20,6 +23,22 @@ def report_a_bug(error: BaseException) -> None:
     click.echo(
         f"{text}\nThis is a bug in harvester: what was published stays. Please report it with this text.", err=True
     )
+
+
+@contextlib.contextmanager
+def guarded() -> Iterator[None]:
+    """What Python itself prints of errors that nobody can catch, a thread's or a finaliser's, holds no secret."""
+
+    def told(uncaught: "threading.ExceptHookArgs | sys.UnraisableHookArgs") -> None:
+        error = uncaught.exc_value
+        click.echo(masked("".join(traceback.format_exception(error)) if error else "an unknown error"), err=True)
+
+    before = sys.unraisablehook, threading.excepthook
+    sys.unraisablehook = threading.excepthook = told
+    try:
+        yield
+    finally:
+        sys.unraisablehook, threading.excepthook = before
 
 
 def show_problems(error: ConfigError) -> None:

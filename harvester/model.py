@@ -95,6 +95,9 @@ class Call(msgspec.Struct, frozen=True, gc=False):
     start: str
     line: bytes
 
+    def __repr__(self) -> str:
+        return f"Call({len(self.line)} bytes)"  # what is in it, phones among it, is nobody's business
+
     @property
     def day(self) -> str:
         """The Beijing day of the call's start, `YYYY-MM-DD`."""
@@ -113,6 +116,9 @@ class Stray(msgspec.Struct, frozen=True, gc=False):
     key: str
     reason: str
     line: bytes
+
+    def __repr__(self) -> str:
+        return f"Stray({self.reason}, {len(self.line)} bytes)"
 
 
 def memory_bytes(records: Sequence[Call] | Sequence[Stray]) -> int:
@@ -204,6 +210,8 @@ class Status(StrEnum):
     FAILED = "failed"
     SKIPPED = "skipped"
     UNFINISHED = "unfinished"
+    DIVIDED = "divided"
+    """It failed as a whole: its days are slices of their own now, and each of these ends by itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -222,7 +230,7 @@ class Batch:
     calls: Sequence[Call]
     strays: Sequence[Stray]
     size_bytes: int
-    state: bytes | None = None
+    state: bytes | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -242,7 +250,7 @@ class End:
     status: Status
     reason: str | None = None
     receipt: Receipt | None = None
-    state: bytes | None = None
+    state: bytes | None = field(default=None, repr=False)
     afresh: bool = False
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from itertools import chain, islice
 from operator import itemgetter
 from typing import Final
 
@@ -60,11 +61,14 @@ class Earlier:
         begun: Slices that go on from a checkpoint, as they are; no other slice has a day of theirs.
         queued: Days outside of the window that are to be read too, by account; `plan` gives them last.
         tonight: What interrupted runs of this night completed, by account: it is not read again in the same night.
+        poisoned: Days that make the API fail, by account, in the order in which they are to be tried: each that is due
+            is a slice of its own.
     """
 
     begun: Sequence[Slice] = ()
     queued: DaysByAccount = field(default_factory=dict)
     tonight: Mapping[AccountId, Sequence[Window]] = field(default_factory=dict)
+    poisoned: Mapping[AccountId, Sequence[date]] = field(default_factory=dict)
 
 
 def plan(
@@ -74,6 +78,8 @@ def plan(
     earlier: Earlier | None = None,
 ) -> Iterator[Slice]:
     """The slices of a run: those begun before, then the latest days first, and of those one slice an account in turn.
+
+    Poisoned days come among the others, one after each slice: many in a row would look like an API that is down.
 
     So every account has its latest days before any has its oldest, whatever ends the run early; and recording links
     die after 7 days (documented). Nothing is held but what is known of 30 days.
@@ -85,11 +91,10 @@ def plan(
         earlier: What earlier runs left; `None` when nothing.
     """
     ground = _Ground(accounts, scope, complete_days, earlier or Earlier())
+    blocks = (ground.due_in(block) for block in scope.window.split(SLICE_DAYS))
+    due = (one for block in blocks for one, _ in block)
     yield from ground.earlier.begun
-    for block in scope.window.split(SLICE_DAYS):
-        for one, _ in ground.due_in(block):
-            yield one
-    yield from ground.queued()
+    yield from _in_turn(chain(due, ground.queued()), ground.poisoned())
 
 
 def thrifty_plan(
@@ -104,7 +109,7 @@ def thrifty_plan(
     A *debt* is a slice with a day that is not complete, or that is queued. After what was begun before come the debts:
     the oldest 30 days first, and of those by their oldest day that is lacking, then the cheapest, then by account; so
     no debt grows old while others are paid, and as many as can be are. Queued days outside of the window have their
-    place among them. Then comes what is only read again, as in `plan`.
+    place among them. Then comes what is only read again, as in `plan`. Poisoned days come among all of that, as there.
 
     At most the slices of 30 days are held at a time, and a bit for each day of a debt that could be read again.
 
@@ -117,6 +122,10 @@ def thrifty_plan(
     """
     ground = _Ground(accounts, scope, complete_days, earlier or Earlier())
     yield from ground.earlier.begun
+    yield from _in_turn(_debts_first(ground, scope, cost), ground.poisoned())
+
+
+def _debts_first(ground: "_Ground", scope: Scope, cost: Cost) -> Iterator[Slice]:
     blocks = dict(enumerate(scope.window.split(SLICE_DAYS)))
     queued: defaultdict[int, list[tuple[Slice, date]]] = defaultdict(list)
     for one in ground.queued():
@@ -154,6 +163,7 @@ class _Ground:
         self._complete_days = complete_days
         self._first = min([scope.window.start, *(one.window.start for one in earlier.begun)])
         self._given: dict[AccountId, int] = {}
+        self._poisoned = {account: frozenset(days) for account, days in earlier.poisoned.items()}
         self.give(earlier.begun)
 
     def give(self, slices: Iterable[Slice]) -> None:
@@ -185,13 +195,40 @@ class _Ground:
                     for block in run.split(SLICE_DAYS):
                         yield Slice(account, block)
 
+    def poisoned(self) -> Iterator[Slice]:
+        """The poisoned days that are due or queued, each a slice of its own."""
+        scope, complete = self._scope, dict[date, DaysByAccount]()
+        for account in self._accounts if self._poisoned else ():
+            queued, fresh = self.earlier.queued.get(account.id, ()), self.earlier.tonight.get(account.id, ())
+            given = self._given.get(account.id, 0)
+            for day in self.earlier.poisoned.get(account.id, ()):
+                if self._holds(given, day):
+                    continue
+                if day in scope.window and day not in complete:
+                    complete[day] = self._complete_days(Window(day, day))
+                done = complete.get(day, {}).get(account.id, frozenset())
+                inside = day in scope.window and scope.is_due(day, done, fresh)
+                if inside or (day not in scope.window and day in queued and EARLIEST <= day < scope.today):
+                    yield Slice(account, Window(day, day))
+
     def _not_given(self, account: AccountId, days: Iterable[date]) -> Iterable[date]:
-        given = self._given.get(account)
+        """Those of the days that are neither given nor poisoned."""
+        given, poisoned = self._given.get(account), self._poisoned.get(account)
+        if poisoned:
+            days = (day for day in days if day not in poisoned)
         return (day for day in days if not self._holds(given, day)) if given else days
 
     def _holds(self, given: int, day: date) -> bool:
         place = (day - self._first).days
         return place >= 0 and bool(given >> place & 1)
+
+
+def _in_turn(slices: Iterator[Slice], others: Iterator[Slice]) -> Iterator[Slice]:
+    """One of the others after each slice, and those that are left in the end."""
+    for one in slices:
+        yield one
+        yield from islice(others, 1)
+    yield from others
 
 
 def _runs(days: Iterable[date]) -> Iterator[Window]:

@@ -5,16 +5,16 @@ from random import Random
 
 import anyio
 
-from harvester.api.protocol import Request, Response
-from harvester.sandbox.envelope import refusal
+from harvester.api.envelope import Request, Response
+from harvester.sandbox.endpoints import Endpoint
 from harvester.sandbox.server import Sandbox
 from harvester.sandbox.switches import Switches
-from harvester.sandbox.wire import Rejected, parameters
-from harvester.sandbox.world import World
+from harvester.sandbox.wire import parameters
+from harvester.sandbox.world import World, chance
 
 
 class OfflineTransport:
-    """Answers as the sandbox would, after a while; counts in flight.
+    """Answers as the sandbox would, after a while; counts in flight. Only faults that are codes happen.
 
     Args:
         world: What it holds.
@@ -24,24 +24,22 @@ class OfflineTransport:
 
     def __init__(self, world: World, switches: Switches, wall: Callable[[], float]) -> None:
         self.sandbox = Sandbox(world, switches, wall)
-        self._wall = wall
         self._luck = Random(switches.seed)  # noqa: S311 - a test's chance
 
     async def send(self, request: Request) -> Response:
         """See `Transport.send`."""
-        stats, given = self.sandbox.stats, parameters(request.query)
+        stats, given, endpoint = self.sandbox.stats, parameters(request.query), Endpoint(request.path)
         latency_s = self.sandbox.switches.latency_s * (0.5 + self._luck.random())
-        number = stats.enter()
+        number = stats.enter() if endpoint is Endpoint.CALLS else stats.count(endpoint)
         try:
             await anyio.sleep(latency_s / 2)
-            try:
-                body = self.sandbox._page(given, self._wall(), number, None)
-                stats.codes[0] += 1
-            except Rejected as rejected:
-                body = refusal(rejected, f"{number:032x}")
-                stats.codes[rejected.code] += 1
-            left = self.sandbox._gate.remaining(given["access_token"], self._wall())
+            fault = self.sandbox.meet(endpoint, given, chance(self.sandbox.switches.seed, endpoint, number))
+            verdict = self.sandbox.judge(endpoint, given, number, fault)
+            left = self.sandbox.remaining(endpoint, given)
             await anyio.sleep(latency_s / 2)
         finally:
-            stats.leave()
-        return Response(200, {"x-ratelimit-remaining": left}, body)
+            if endpoint is Endpoint.CALLS:
+                stats.leave()
+        if verdict.renewed and self.sandbox.on_renewal is not None:
+            self.sandbox.on_renewal(verdict.renewed)
+        return Response(200, {} if left is None else {"x-ratelimit-remaining": left}, verdict.body)

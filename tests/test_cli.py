@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -51,8 +52,9 @@ class Served:
 
     def wait_for_requests(self, number: int) -> None:
         """Asks the sandbox until it has seen this many requests of the API."""
-        seen = 0
+        seen, deadline = 0, time.monotonic() + 60
         while seen < number:
+            assert time.monotonic() < deadline, "whoever should ask has died"
             with urllib.request.urlopen(f"{self.base_url}/sandbox/stats", timeout=30) as answer:
                 seen = orjson.loads(answer.read())["requests"]
 

@@ -400,3 +400,62 @@ def test_a_thrifty_plan_holds_one_block() -> None:
         tracemalloc.stop()
     assert count == 100 * 30 - 1
     assert peak_bytes < 150_000, "a list of all slices would take 600 kB"
+
+
+poisons = st.dictionaries(
+    st.integers(1, 4).map(AccountId),
+    st.lists(st.integers(-3, 140).map(lambda age: TODAY - timedelta(days=age)), unique=True),
+)
+
+
+@given(account_lists, scopes, completes, poisons, completes)
+def test_poisoned_days_are_slices_of_their_own(
+    accounts: list[Account],
+    scope: Scope,
+    complete: Complete,
+    poisoned: Mapping[AccountId, list[date]],
+    queued: Complete,
+) -> None:
+    """In both orders the same days are due; those that are poisoned stand alone, an account's in the order given."""
+    earlier, plain = Earlier(poisoned=poisoned, queued=queued), Earlier(queued=queued)
+
+    def known(block: Window) -> dict[AccountId, set[date]]:
+        return within(complete, block)
+
+    def days(slices: list[Slice]) -> list[tuple[AccountId, date]]:
+        return sorted((one.account.id, day) for one in slices for day in one.window)
+
+    orders = [
+        (list(plan(accounts, scope, known, one)), list(thrifty_plan(accounts, scope, known, lambda _: 1.0, one)))
+        for one in (earlier, plain)
+    ]
+    for with_poison, without in zip(*orders, strict=True):
+        assert days(with_poison) == days(without)
+        for account_id, bad in poisoned.items():
+            mine = [one.window for one in with_poison if one.account.id == account_id]
+            alone = [window.start for window in mine if any(day in bad for day in window)]
+            assert all(len(window) == 1 for window in mine if any(day in bad for day in window))
+            assert alone == [day for day in bad if day in alone]
+    assert set(orders[0][0]) == set(orders[0][1])
+
+
+def test_poisoned_days_come_among_the_others() -> None:
+    """One after each slice, so that well ones are answered in between; what is left of them in the end."""
+    three = [account(number) for number in (1, 2, 3)]
+    week = Scope(window=days_ago(7, 1), today=TODAY)
+    bad = [TODAY - timedelta(days=age) for age in (1, 2, 3, 4, 5)]
+    earlier = Earlier(poisoned={three[0].id: bad})
+    rest = [Slice(three[0], days_ago(7, 6)), *(Slice(one, days_ago(7, 1)) for one in three[1:])]
+    alone = [Slice(three[0], Window(day, day)) for day in bad]
+    expected = [rest[0], alone[0], rest[1], alone[1], rest[2], *alone[2:]]
+    assert list(plan(three, week, lambda _: {}, earlier)) == expected
+    assert list(thrifty_plan(three, week, lambda _: {}, lambda _: 1.0, earlier)) == expected
+
+
+def test_a_poisoned_day_that_was_begun() -> None:
+    """What was begun has its days already: no day comes twice."""
+    first = account(1)
+    scope, bad = Scope(window=days_ago(7, 1), today=TODAY), TODAY - timedelta(days=3)
+    begun = Slice(first, days_ago(7, 2))
+    slices = list(plan([first], scope, lambda _: {}, Earlier(begun=[begun], poisoned={first.id: [bad]})))
+    assert slices == [begun, Slice(first, days_ago(1, 1))]

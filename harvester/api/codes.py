@@ -103,7 +103,14 @@ def _rows() -> dict[int, Meaning]:
 
     add(Verdict.RENEW_TOKEN, "the access token has expired", 11000)
     add(Verdict.REREAD_TOKEN, "the access token is invalid", 11002)
-    add(Verdict.STOP_TOKEN, "the token or the app is unusable, a person must re-authorise it", 11004, 11005, 11007)
+    add(
+        Verdict.STOP_TOKEN,
+        "the token or the app is unusable, a person must re-authorise it",
+        11004,
+        11005,
+        11007,
+        11011,
+    )
     add(Verdict.STOP_TOKEN, "the token or the app is unusable, a person must re-authorise it", 11010, 11012, 11030)
     add(Verdict.STOP_TOKEN, _NO_SCOPE, 11014, 60001)
     add(Verdict.STOP_TOKEN, f"the app may not read calls; {_NO_SCOPE}", 60081)
@@ -114,6 +121,7 @@ def _rows() -> dict[int, Meaning]:
     add(Verdict.SKIP_ACCOUNT, "the account is unknown, of the wrong role, or barred", 60002, 60003, 80008)
     add(Verdict.FAIL_SLICE, "a wrong request", 12000, 12003, 12007, 12008, 12009, *range(18001, 18015))
     add(Verdict.FAIL_SLICE, "a wrong request", *range(60008, 60012), 60014, 60015, *range(60069, 60074), 31002, 31057)
+    add(Verdict.FAIL_SLICE, "the token is no organisation's", 71003, 71004)  # said of lists, not of calls
     add(Verdict.LESS_DEEP, "the page number or depth is too large", 60012, 60022)
     add(Verdict.SMALLER_PAGE, "the page size is too large", 60013)
     add(Verdict.WAIT_A_SECOND, "the limit per second is reached", 11016)

@@ -23,7 +23,7 @@ Content = TypeVar("Content")
 _SECRETISH = re.compile(
     r"[A-Za-z0-9_\-+/=.%~]{24,}"  # a long token
     r"|[A-Za-z0-9+/_-]*(?:[MNO][DTjz][AEIMQUYcgk][w-z0-5]){3,}[A-Za-z0-9+/_-]*"  # nine digits in base64
-    r"|(?<!\d)(?!(?:19|20)\d\d-[01]\d-[0-3]\d\b)\d(?:[ \-\u2010-\u2015.()]{0,2}\d){6,}"  # a phone number; no date
+    r"|(?<!\d)(?!(?:19|20)\d\d-[01]\d-[0-3]\d\b)\d(?:[ \-_\u2010-\u2015.()]{0,2}\d){6,}"  # a phone number; no date
 )
 """What an answer says and nobody repeats. Rather a harmless number masked than a phone number shown."""
 _PHONE = re.compile(

@@ -16,6 +16,11 @@ MAX_BODY_BYTES: Final = 8 * 2**20
 """A body larger than this, decompressed, is not a page: 1,000 calls are about half a megabyte."""
 CONNECT_S: Final = 10.0
 """Longer than this no connection is waited for: a host that is there takes far less than a second."""
+_TRUST: Final = (
+    "nothing was sent: look after this machine's clock and its CA certificates, and after [api] base_url; the CA of a "
+    "proxy in between can be named in SSL_CERT_FILE"
+)
+"""What to do about a certificate that is not trusted: there is no way to turn that off."""
 _NOTHING_SENT: Final = (aiohttp.ClientConnectorError, aiohttp.NonHttpUrlClientError, ValueError)
 """No connection, or an address that cannot have one."""
 _READ_BUFFER_BYTES: Final = 2**20
@@ -137,7 +142,10 @@ async def _read(response: aiohttp.ClientResponse) -> bytes:
 def _reason(error: Exception) -> str:
     """What went wrong, in words that hold no URL: only the kind, and the system's own text for an errno."""
     match error:
-        case aiohttp.ClientConnectorCertificateError() | aiohttp.ClientConnectorSSLError():
+        case aiohttp.ClientConnectorCertificateError():
+            why = getattr(error.certificate_error, "verify_message", "") or type(error.certificate_error).__name__
+            text = f"no trusted TLS connection ({why}); {_TRUST}"
+        case aiohttp.ClientConnectorSSLError():
             text = f"no trusted TLS connection ({type(error.os_error).__name__})"
         case aiohttp.ClientConnectorDNSError():
             text = "the host name cannot be resolved"

@@ -3,11 +3,12 @@
 from harvester.config.explain import explain
 from harvester.config.load import load
 from harvester.config.schema import schema
-from harvester.config.settings import Settings, TokenSection
+from harvester.config.settings import DiscoverSection, Settings, TokenSection
 from harvester.config.values import DayExpr, format_duration, parse_day, parse_duration
 
 __all__ = [
     "DayExpr",
+    "DiscoverSection",
     "Settings",
     "TokenSection",
     "explain",

@@ -20,30 +20,31 @@ class AccountsReader:
         folder: What a relative path is relative to.
         apps: The app of each token; empty if there are no tokens, which is reported elsewhere.
         findings: Takes problems and notes.
+        others: Whether the config has accounts besides: then there need not be any here.
     """
 
     folder: Path
     apps: Mapping[str, str]
     findings: Findings
+    others: bool = False
 
-    def read(self, table: object) -> tuple[tuple[Account, ...], int]:
-        """The enabled accounts, each once, in the order they were written, and how many are disabled."""
+    def read(self, table: object) -> tuple[tuple[Account, ...], tuple[Account, ...]]:
+        """The enabled accounts, each once, in the order they were written, and the disabled ones."""
         if not isinstance(table, dict):
-            return (), 0
-        if not table.get("ids") and "file" not in table:
+            return (), ()
+        if not table.get("ids") and "file" not in table and not self.others:
             self.findings.at_key(("accounts",), "found no account; expected ids, file, or both")
         entries = self._merged([*self._from_ids(table.get("ids")), *self._from_file(table.get("file"))])
-        accounts = tuple(
-            Account(
-                id=entry.id, token=TokenName(entry.token), app=AppName(self.apps.get(entry.token, "")), name=entry.name
-            )
-            for entry in entries
-            if entry.enabled
-        )
-        if entries and not accounts:
+        accounts = tuple(map(self._account, (entry for entry in entries if entry.enabled)))
+        disabled = tuple(map(self._account, (entry for entry in entries if not entry.enabled)))
+        if disabled and not accounts and not self.others:
             message = f"all {len(entries)} accounts are disabled; expected at least one that is not"
             self.findings.at_key(("accounts",), message)
-        return accounts, len(entries) - len(accounts)
+        return accounts, disabled
+
+    def _account(self, entry: Entry) -> Account:
+        app = AppName(self.apps.get(entry.token, ""))
+        return Account(id=entry.id, token=TokenName(entry.token), app=app, name=entry.name)
 
     def _from_ids(self, ids: object) -> Iterator[Entry]:
         if not isinstance(ids, list) or not ids:

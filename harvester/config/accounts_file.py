@@ -147,7 +147,8 @@ class AccountsFile:
             self._fault(number, fault)
         if account is not None and enabled is not None and not faults:
             where = f"{self.label}: line {number}"
-            yield Entry(id=account, token=token, name=row.get("name") or None, enabled=enabled, where=where)
+            name = _visible(row.get("name", "")) or None
+            yield Entry(id=account, token=token, name=name, enabled=enabled, where=where)
 
     def _token_fault(self, token: str) -> str:
         if not token:
@@ -155,6 +156,11 @@ class AccountsFile:
         return f"unknown token {shown(token)}; " + (
             did_you_mean(token, self.tokens) or "expected the name of a [tokens.NAME]"
         )
+
+
+def _visible(name: str) -> str:
+    """A name that cannot steer a terminal: nothing that cannot be seen, on one line."""
+    return "".join(one if one.isprintable() else " " if one.isspace() else "" for one in name).strip()
 
 
 def _no_header(columns: list[str], faults: list[str]) -> str:

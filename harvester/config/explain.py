@@ -24,6 +24,8 @@ def explain(settings: Settings) -> str:
         lines += _table(("apps", name), app, settings)
     for name, token in settings.tokens.items():
         lines += _table(("tokens", name), token, settings)
+    for name, table in settings.discover.items():
+        lines += _table(("discover", name), table, settings)
     return masked("\n".join([*lines, *_accounts(settings)]) + "\n", _secrets(settings))
 
 
@@ -48,8 +50,10 @@ def _accounts(settings: Settings) -> Iterator[str]:
     sources = [key for key in ("ids", "file") if f"accounts.{key}" in settings.origins]
     yield ""
     yield "[accounts]"
-    yield f"# {count} enabled, {settings.disabled} disabled; from {' and '.join(sources)}"
+    yield f"# {count} enabled, {len(settings.disabled)} disabled; from {' and '.join(sources) or 'nowhere'}"
     for account in settings.accounts[:FIRST_ACCOUNTS]:
         yield f"# {account.id}, read by token {account.token}"
     if count > FIRST_ACCOUNTS:
         yield f"# … and {count - FIRST_ACCOUNTS} more"
+    if settings.discover:
+        yield "# and those that find themselves: `harvester accounts list` shows them all"

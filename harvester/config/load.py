@@ -46,7 +46,8 @@ def load(path: Path, env: Mapping[str, str] | None = None) -> Settings:
     document = _validated(tree, findings)
     _check_references(tree, findings)
     apps = {name: str(token.get("app", "")) for name, token in _tables(tree, "tokens").items()}
-    accounts, disabled = AccountsReader(folder, apps, findings).read(tree.get("accounts", {}))
+    reader = AccountsReader(folder, apps, findings, others=bool(tree.get("discover")))
+    accounts, disabled = reader.read(tree.get("accounts", {}))
     if document is None or findings.problems:
         raise findings.error(_secrets(tree))
     return Settings(
@@ -62,6 +63,7 @@ def load(path: Path, env: Mapping[str, str] | None = None) -> Settings:
         tokens=document.tokens,
         accounts=accounts,
         disabled=disabled,
+        discover=document.discover,
         notes=tuple(masked(note, _secrets(tree)) for note in findings.notes),
         source=path.absolute(),
         origins=origins,
@@ -121,9 +123,11 @@ def _fill_in(tree: Tree) -> None:
         if isinstance(state["dir"], str):
             state.setdefault("tokens_dir", str(Path(state["dir"]) / TOKENS_FOLDER))
     apps = _tables(tree, "apps")
-    if len(apps) <= 1:
-        for token in _tables(tree, "tokens").values():
-            token.setdefault("app", next(iter(apps), "none"))
+    tokens = _tables(tree, "tokens")
+    for names, tables, key in ((apps, tokens, "app"), (tokens, _tables(tree, "discover"), "token")):
+        if len(names) <= 1:
+            for table in tables.values():
+                table.setdefault(key, next(iter(names), "none"))
 
 
 def _check_references(tree: Tree, findings: Findings) -> None:
@@ -132,14 +136,28 @@ def _check_references(tree: Tree, findings: Findings) -> None:
     for kind in ("apps", "tokens"):
         if tree.get(kind, {}) == {}:
             findings.at_key((kind,), f"is missing; expected at least one table [{kind}.NAME]")
+    for name, table in _tables(tree, "discover").items():
+        _check_reference(("discover", name, "token"), table.get("token"), tokens, findings)
     for name, token in tokens.items():
         app = token.get("app")
-        if apps and isinstance(app, str) and app not in apps:
-            hint = did_you_mean(app, apps) or f"expected {', '.join(map(shown_name, apps))}"
-            findings.at_key(("tokens", name, "app"), f"unknown app {shown(app)}; {hint}")
-        elif "refresh_token" in token and app in apps and "client_secret" not in apps[app]:
+        if not _check_reference(("tokens", name, "app"), app, apps, findings):
+            continue
+        if "refresh_token" in token and app in apps and "client_secret" not in apps[app]:
             secret = dotted(("apps", app, "client_secret"))
             findings.notes.append(f"{findings.key(('tokens', name, 'refresh_token'))}: has no use without {secret}")
+    _check_clients(apps, findings)
+
+
+def _check_reference(location: tuple[str, str, str], name: object, known: Tree, findings: Findings) -> bool:
+    """Whether a reference by the name of its key leads somewhere; `known` is empty when that is reported elsewhere."""
+    if not known or not isinstance(name, str) or name in known:
+        return True
+    hint = did_you_mean(name, known) or f"expected {', '.join(map(shown_name, known))}"
+    findings.at_key(location, f"unknown {location[-1]} {shown(name)}; {hint}")
+    return False
+
+
+def _check_clients(apps: Mapping[str, Tree], findings: Findings) -> None:
     owners: dict[str, str] = {}
     for name, app in apps.items():
         client = app.get("client_id")

@@ -8,7 +8,7 @@ from harvester.config.settings import Document, Section, keys, tables
 
 _TEMPLATE = {"type": "string", "pattern": r"\$\{", "description": "${NAME}, ${NAME:-default} or ${file:PATH}"}
 _NAMES = "^[A-Za-z0-9_-]{1,64}$"
-_DERIVED = {("state", "dir"), ("tokens.NAME", "app")}
+_DERIVED = {("state", "dir"), ("state", "tokens_dir"), ("tokens.NAME", "app"), ("discover.NAME", "token")}
 """Keys that the models need and the TOML file may leave out, because the rest of it says them."""
 
 
@@ -19,11 +19,12 @@ def schema() -> dict[str, Any]:
         table = _table(heading, section)
         name, _, several = heading.partition(".")
         if several:
+            least = int(Document.model_fields[name].is_required())
             table = {
                 "title": f"[{heading}]",
-                "description": f"{table['description']} At least one.",
+                "description": table["description"] + (" At least one." if least else ""),
                 "type": "object",
-                "minProperties": 1,
+                "minProperties": least,
                 "propertyNames": {"pattern": _NAMES},
                 "additionalProperties": table,
             }
@@ -34,7 +35,8 @@ def schema() -> dict[str, Any]:
         "description": (Document.__doc__ or "").strip(),
         "type": "object",
         "properties": properties,
-        "required": ["apps", "tokens", "accounts"],
+        "required": ["apps", "tokens"],
+        "anyOf": [{"required": ["accounts"]}, {"required": ["discover"]}],
         "additionalProperties": False,
     }
 

@@ -14,16 +14,20 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, fi
 from pydantic.fields import FieldInfo
 
 from harvester.config.leaves import Day, Duration, Size, Whole
+from harvester.config.patterns import Patterns
 from harvester.config.texts import Array, BaseUrl, Choice, FilePath, Secret, Text
-from harvester.config.values import DayExpr
+from harvester.config.values import MAX_INT64, DayExpr
 from harvester.errors import ConfigError, Problem
-from harvester.model import Account, AppName, Window
+from harvester.model import Account, AppName, TokenName, Window
+from harvester.roll import Pattern
 
 Compression = Literal["zstd", "gzip", "none"]
 OnMissing = Literal["keep", "drop"]
 Renewal = Literal["extend", "rotate"]
+Via = Literal["advertiser", "organization"]
 Name = Text(r"[A-Za-z0-9_-]{1,64}", "a name of letters, digits, - and _, at most 64")
 AppReference = Text(r"[A-Za-z0-9_-]{1,64}", "the name of an [apps.NAME] table")
+TokenReference = Text(r"[A-Za-z0-9_-]{1,64}", "the name of a [tokens.NAME] table")
 ClientId = Text(r"[0-9]{1,20}", 'digits in quotes, such as "1100000"')
 
 
@@ -165,12 +169,38 @@ class TokenSection(Section):
 
 
 class AccountsSection(Section):
-    """Whose calls are harvested: `ids`, `file`, or both."""
+    """Whose calls are harvested: `ids`, `file`, or both; neither where `[discover.NAME]` finds them."""
 
     ids: Annotated[tuple[object, ...], Array()] = Field(default=(), examples=[[2045867]])
     """Account ids; only with a single token, which reads them."""
     file: Annotated[Path | None, FilePath()] = Field(default=None, examples=["accounts.csv"])
     """CSV with the header `account_id[,token][,name][,enabled]`; relative to the config file."""
+
+
+class DiscoverSection(Section):
+    """Accounts that find themselves: those that the API lists under a token."""
+
+    token: Annotated[TokenName, TokenReference] = Field(examples=["agency-a"])
+    """The token that lists the accounts and reads them; may be left out if there is only one."""
+    via: Annotated[Via, Choice(get_args(Via))] = Field(examples=["advertiser"])
+    """What lists them: "advertiser" (advertiser/get) for an agency's token, "organization" for an organisation's."""
+    agency_id: Annotated[int | None, Whole(1, MAX_INT64, off="absent")] = Field(default=None, examples=[25610])
+    """The agency's own account id, for a token that stands for several agencies; the API asks for it there only."""
+    include: Annotated[tuple[Pattern, ...], Patterns()] = Field(
+        default=(), examples=[["name:*上海*", "status:CUSTOMER_STATUS_NORMAL"]]
+    )
+    """Of each field that is named here one pattern has to fit; everything is taken if left out."""
+    exclude: Annotated[tuple[Pattern, ...], Patterns()] = Field(default=(), examples=[["id:2045*", "name:*test*"]])
+    """An account that fits any of these is not harvested."""
+    every_s: Annotated[float, Duration("1m", "30d")] = Field(default=20 * 3600.0, alias="every")
+    """How old the list of accounts may be before a run asks for a new one."""
+
+    @field_validator("include", "exclude")
+    @classmethod
+    def _knows_its_fields(cls, patterns: tuple[Pattern, ...], info: ValidationInfo) -> tuple[Pattern, ...]:
+        if info.data.get("via") == "organization" and any(one.field == "status" for one in patterns):
+            raise ValueError('via "organization" tells no status; expected patterns of id and name')
+        return patterns
 
 
 class Document(Section):
@@ -185,6 +215,7 @@ class Document(Section):
     apps: dict[Annotated[str, Name], AppSection]
     tokens: dict[Annotated[str, Name], TokenSection]
     accounts: AccountsSection = AccountsSection()
+    discover: dict[Annotated[str, Name], DiscoverSection] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -194,8 +225,10 @@ class Settings:
     Attributes:
         apps: By name, at least one.
         tokens: By name, at least one; the app of each exists.
-        accounts: The enabled ones, at least one, each id once, in the order they were written.
-        disabled: How many accounts the file turns off.
+        accounts: The enabled ones, each id once, in the order they were written; at least one, unless some find
+            themselves.
+        disabled: Those that the file turns off.
+        discover: Where accounts find themselves, by name, in the order it was written; the token of each exists.
         notes: Remarks for a person that stop nothing.
         source: The config file.
         origins: Where a key's value came from, by its full name; a key without an entry has its default.
@@ -210,7 +243,8 @@ class Settings:
     apps: Mapping[str, AppSection]
     tokens: Mapping[str, TokenSection]
     accounts: tuple[Account, ...]
-    disabled: int = 0
+    disabled: tuple[Account, ...] = ()
+    discover: Mapping[str, DiscoverSection] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     source: Path
     origins: Mapping[str, str] = field(default_factory=dict)

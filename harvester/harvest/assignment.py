@@ -8,6 +8,7 @@ from pathlib import Path
 from harvester.api.effort import Retry
 from harvester.api.quota import Limits
 from harvester.api.tokens import Credentials
+from harvester.enrolment import Discovery
 from harvester.harvest.pace import Pace
 from harvester.model import Account, AccountId, AppName, TokenName
 from harvester.plan import Scope
@@ -26,12 +27,14 @@ class Assignment:
         in_flight: Requests awaiting an answer, all apps together.
         limits: Each app's quota.
         tokens: What the config gives to each token, never shown.
+        discovery: Which accounts find themselves; `accounts` and `fleet` are without them until they are enrolled.
         tokens_dir: Where renewed tokens are kept; `None`: `tokens` in the state directory.
         retry: How often, how long.
         output_dir: The landing zone.
         state_dir: The ledger and its lock.
         compression: Of new files.
         fleet: Every enabled account, read tonight or not: who has to be complete before a day is marked so.
+        named: Accounts that a person named: they are asked, whatever they answered today before.
         keep_missing: Whether calls stay that landed once and are not returned any more.
         pace: How often open slices are saved.
         resume_within: How long ago a slice may have been begun to go on with it; `None` for any time.
@@ -54,14 +57,22 @@ class Assignment:
     state_dir: Path
     compression: str
     fleet: Collection[AccountId]
+    named: Collection[AccountId] = ()
     keep_missing: bool = True
     pace: Pace = field(default_factory=Pace)
     resume_within: timedelta | None = None
     tokens_dir: Path | None = None
+    discovery: Discovery | None = None
     give_up_after_s: float | None = 1800.0
     max_requests: int | None = None
     max_duration_s: float | None = None
     progress: bool = True
+
+    @property
+    def needed(self) -> set[TokenName]:
+        """The tokens that accounts are read with, or listed with."""
+        tables = self.discovery.tables if self.discovery else ()
+        return {one.token for one in self.accounts} | {one.token for one in tables}
 
     @property
     def night(self) -> str:

@@ -126,6 +126,8 @@ class Desk:
         window: The slice's days.
         page_size: What the config asks for.
         findings: What is known of the API; grows.
+        doubts_end: Whether a hint says that calls of `end_date` are not returned. It is a reason to ask for a day more
+            from the first request on, while no answer has shown how it is; never taken for known, and never saved.
         requests: Pages asked for, by this walk and by those that it goes on from.
         wasted: How many of them a stop left without effect: what was under way had to be begun again.
         began: How many there were when that began which a resumed walk would have to begin again.
@@ -141,6 +143,7 @@ class Desk:
     window: Window
     page_size: int
     findings: Findings
+    doubts_end: bool = False
     requests: int = 0
     wasted: int = 0
     began: int = 0
@@ -172,8 +175,9 @@ class Desk:
 
     @property
     def ends_early(self) -> bool:
-        """Whether calls of `end_date` itself are not returned, as far as is known."""
-        return self.findings.end_inclusive is False
+        """Whether calls of `end_date` itself are not returned, as far as is known, or hinted while nothing is."""
+        known = self.findings.end_inclusive
+        return self.doubts_end if known is None else not known
 
     def be_wary_of_ends(self) -> None:
         """Takes the end for exclusive if nothing is known: to ask for a day more is safe, whichever it is."""

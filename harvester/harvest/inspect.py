@@ -1,6 +1,7 @@
 """`verify` and `status`, put together: the landing zone against its ledger, and what the ledger says by itself."""
 
 import contextlib
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -8,6 +9,7 @@ from datetime import datetime
 
 from harvester.errors import ConfigError, Problem
 from harvester.harvest.assignment import Assignment
+from harvester.harvest.enrolment import Roster, known, roster
 from harvester.inspection import Rebuilt, Tally, Walking, gaps
 from harvester.landing.ledger.database import ledger_of, take_lock
 from harvester.landing.ledger.overview import Overview
@@ -23,6 +25,8 @@ from harvester.model import BEIJING, AccountId, Window
 from harvester.report.soundness import SHOWN, Soundness
 from harvester.report.status import SHOWN as ACCOUNTS_SHOWN
 from harvester.report.status import Standing, State
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,8 +64,9 @@ def verify(assignment: Assignment, orders: Orders, wall: Callable[[], float] = t
     with contextlib.ExitStack() as held:
         lock = held.enter_context(take_lock(assignment.state_dir))
         held.enter_context(zone.held())
-        rebuilt = _rebuilt(assignment, zone, now) if orders.rebuild else None
+        rebuilt = _rebuilt(known(assignment, wall()).assignment, zone, now) if orders.rebuild else None
         ledger = held.enter_context(Overview.open_locked(assignment.state_dir, lock))
+        assignment = _told(roster(assignment, ledger, wall()))
         run_id = f"{now:%Y%m%dT%H%M%S}+08-verify"
         marks = Marks(zone, ledger, run_id, wall, assignment.fleet)
         landing = Landing(zone=zone, ledger=ledger, marks=marks, run_id=run_id, wall=wall)
@@ -71,6 +76,13 @@ def verify(assignment: Assignment, orders: Orders, wall: Callable[[], float] = t
         found = Soundness(keep=None if orders.all_findings else SHOWN, rebuilt=rebuilt)
         _look(Inspector(zone, ledger, assignment.fleet, now.date()), Healer(landing) if orders.heal else None, found)
     return found
+
+
+def _told(found: Roster) -> Assignment:
+    """The assignment with all its accounts; how sure that is goes to the log."""
+    for note in found.notes:
+        log.info(note)
+    return found.assignment
 
 
 def _look(inspector: Inspector, healer: Healer | None, found: Soundness) -> None:
@@ -110,12 +122,14 @@ def status(assignment: Assignment, *, every_gap: bool = False) -> State:
     window, reread_days = assignment.scope.window, assignment.scope.reread_days
     ledger = Overview.peek(assignment.state_dir)
     if ledger is None:
+        assignment = _told(roster(assignment, None, time.time()))
         accounts = [
             Standing(account_id=one.id, name=one.name, window=window, complete=0) for one in assignment.accounts
         ]
         path = str(ledger_of(assignment.state_dir))
         return State(window=window, accounts=accounts, reread_days=reread_days, there=False, ledger=path)
     with ledger:
+        assignment = _told(roster(assignment, ledger, time.time()))
         standings, others = _standings(assignment, ledger)
         looked_up = len(standings) if every_gap else ACCOUNTS_SHOWN
         arrivals, nights = ledger.arrivals()
@@ -134,6 +148,7 @@ def _standings(assignment: Assignment, ledger: Overview) -> tuple[list[Standing]
     """Each enabled account, those that lack most first, and how many others there are."""
     window = assignment.scope.window
     tallies, failures = ledger.tallies(window.end), ledger.failures()
+    conditions, poison = ledger.conditions(), ledger.poison()
     walking: dict[AccountId, tuple[Walking, ...]] = {}
     for one in ledger.checkpoints():
         saved = Walking(window=one.window, calls=one.calls, since=one.read_on, saved_at=one.at.isoformat())
@@ -151,6 +166,8 @@ def _standings(assignment: Assignment, ledger: Overview) -> tuple[list[Standing]
                 queued=tally.queued,
                 walking=walking.get(account.id, ()),
                 failure=failures.get(account.id),
+                condition=conditions.get(account.id),
+                poison=tuple(poison.get(account.id, {}).values()),
             )
         )
     standings.sort(key=lambda one: (-one.lacking, one.account_id))

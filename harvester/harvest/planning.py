@@ -14,6 +14,7 @@ from harvester.landing.ledger import Ledger
 from harvester.model import Account, AccountId, AppName, Slice, Window
 from harvester.plan import Earlier, plan, thrifty_plan
 from harvester.report.left import Left, left_of
+from harvester.triage import Poison
 
 _ASKED_AT_THE_END: Final = 10_000
 """Slices that are left and of which the ledger is asked what they will take; more would hold up a run that ends."""
@@ -91,13 +92,13 @@ class Planning:
         by_app: defaultdict[AppName, list[Account]] = defaultdict(list)
         for account in assignment.accounts:
             by_app[account.app].append(account)
-        queued = ledger.queued() if ledger else {}
+        queued, poisoned = (ledger.queued(), _in_turn(ledger.poison())) if ledger else ({}, {})
         plans = {}
         for app, accounts in by_app.items():
             ids = [account.id for account in accounts]
             complete_days = partial(ledger.complete_days, accounts=ids) if ledger else _nothing_complete
             begun = [one for one in self.begun if one.account.app == app]
-            earlier = Earlier(begun=begun, queued=queued, tonight=self.tonight)
+            earlier = Earlier(begun=begun, queued=queued, tonight=self.tonight, poisoned=poisoned)
             plans[app] = (
                 thrifty_plan(accounts, assignment.scope, complete_days, self._cost, earlier)
                 if self.is_thrifty(app)
@@ -110,6 +111,14 @@ class Planning:
             return 0.0
         self._foreseen[one] = expected = self.expected(one)
         return expected.requests
+
+
+def _in_turn(poison: Mapping[AccountId, Mapping[date, Poison]]) -> dict[AccountId, list[date]]:
+    """The poisoned days of each account, the one first that was asked for longest ago."""
+    return {
+        account: [one.day for one in sorted(days.values(), key=lambda one: (one.asked_on, one.day))]
+        for account, days in poison.items()
+    }
 
 
 def _nothing_complete(_: Window) -> dict[AccountId, set[date]]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from harvester.api.quota import Limits
 from harvester.harvest.assignment import Assignment
+from harvester.harvest.enrolment import roster
 from harvester.harvest.planning import Planning
 from harvester.landing.ledger import Ledger
 from harvester.model import AppName, Slice
@@ -31,7 +32,9 @@ def forecast(assignment: Assignment, at: float | None = None) -> str:
         return _forecast(assignment, ledger, at)
 
 
-def _forecast(assignment: Assignment, ledger: Ledger | None, at: float) -> str:
+def _forecast(unsettled: Assignment, ledger: Ledger | None, at: float) -> str:
+    found = roster(unsettled, ledger, at)
+    assignment = found.assignment
     planning = Planning(assignment, ledger)
     sums = Forecast(thrifty=any(map(planning.is_thrifty, planning.plans)))
     for one in _in_turn(planning.plans.values()):
@@ -42,7 +45,7 @@ def _forecast(assignment: Assignment, ledger: Ledger | None, at: float) -> str:
         max_requests=assignment.max_requests,
         max_duration_s=assignment.max_duration_s,
     )
-    return in_words(sums, bounds)
+    return "\n".join([in_words(sums, bounds), *(f"  note: {note}" for note in found.notes)])
 
 
 def _means(ledger: Ledger | None, app: AppName, limits: Limits, at: float) -> Means:

@@ -19,11 +19,15 @@ from harvester.disk import storage
 from harvester.errors import ExitCode, HarvesterError, StorageError
 from harvester.foresight import Expected
 from harvester.harvest.assignment import Assignment
+from harvester.harvest.casebook import Casebook
+from harvester.harvest.enrolment import muster
+from harvester.harvest.hintbook import Hintbook
 from harvester.harvest.meter import Meter
 from harvester.harvest.outside import sender, surroundings, token_fleet
 from harvester.harvest.planning import Planning
 from harvester.harvest.queue import Queue
 from harvester.harvest.resume import Begun, take_up
+from harvester.harvest.roll_call import roll_call
 from harvester.harvest.schedule import Schedule, Terms
 from harvester.harvest.stopping import Stopping
 from harvester.landing.files import replace_whole
@@ -66,7 +70,7 @@ async def harvest(
     has_ledger(Zone(assignment.output_dir, assignment.compression), assignment.state_dir)
     with Ledger.open(assignment.state_dir) as ledger:
         run = _Run(assignment, ledger, around)
-        with run.landing.zone.held():
+        with run.zone.held():
             async with sender(assignment, transport) as send:
                 await run.execute(send)
         return run.report
@@ -81,22 +85,12 @@ class _Run:
         self.report = Report(
             run_id=run_id, window=assignment.scope.window, accounts=len(assignment.accounts), started=started
         )
-        self._assignment = assignment
         self._ledger = ledger
-        zone = Zone(assignment.output_dir, assignment.compression)
-        self._marks = Marks(zone, ledger, run_id, around.wall, assignment.fleet)
-        self.landing = Landing(
-            zone=zone,
-            ledger=ledger,
-            marks=self._marks,
-            run_id=run_id,
-            wall=around.wall,
-            keep_missing=assignment.keep_missing,
-        )
         self._around = around
+        self.zone = Zone(assignment.output_dir, assignment.compression)
+        self._equip(assignment)
         self._tokens: Tokens
         """Made when there is something that can renew them."""
-        self._meter = Meter(assignment, ledger, around.wall)
         self._planning: Planning
         """Made when it is known what earlier runs left."""
         self._open: dict[Slice, Expected] = {}
@@ -104,9 +98,25 @@ class _Run:
         self._unfinished: list[Slice] = []
         self._begun: Mapping[Slice, Begun] = {}
         """Slices that earlier runs began."""
+        self._casebook: Casebook
+        """Of accounts that are not well; made then, too."""
         self._stopping = Stopping(lambda: len(self._open))
         self._began = 0.0
         """Loop time: a clock that is set right in between does not change what a run took."""
+
+    def _equip(self, assignment: Assignment) -> None:
+        """Makes the parts that have to know whose calls are harvested."""
+        self._assignment = assignment
+        self._marks = Marks(self.zone, self._ledger, self.report.run_id, self._around.wall, assignment.fleet)
+        self.landing = Landing(
+            zone=self.zone,
+            ledger=self._ledger,
+            marks=self._marks,
+            run_id=self.report.run_id,
+            wall=self._around.wall,
+            keep_missing=assignment.keep_missing,
+        )
+        self._meter = Meter(assignment, self._ledger, self._around.wall)
 
     async def execute(self, transport: Transport) -> None:
         """Runs the assignment; whatever ends it, the report says so and is saved. Signals count from here on."""
@@ -116,6 +126,9 @@ class _Run:
             with self._stopping.signals() as signals:
                 async with anyio.create_task_group() as watch:
                     watch.start_soon(self._stopping.watch, signals)
+                    self._tokens = token_fleet(self._assignment, transport, self._around.wall)
+                    if self._assignment.discovery:
+                        await self._enrol(transport)
                     await anyio.to_thread.run_sync(self._begin)
                     await self._harvest(transport)
                     watch.cancel_scope.cancel()
@@ -124,6 +137,15 @@ class _Run:
         if error:
             raise error
 
+    async def _enrol(self, transport: Transport) -> None:
+        """Finds the accounts that find themselves, from new lists where these are due; see `enrolment.py`."""
+        call = roll_call(self._assignment, self._ledger, transport, self._tokens, self._around)
+        self._stopping.act_on(call, call.scope)
+        found = await muster(self._assignment, self._ledger, call, self._around.wall)
+        self._equip(found.assignment)
+        accounts = len(found.assignment.accounts)
+        self.report = replace(self.report, accounts=accounts, notes=found.notes, troubles=found.troubles)
+
     def _begin(self) -> None:
         """Takes up what a dead run left: see `resume.py`. Raises `StorageError`."""
         assignment, ledger = self._assignment, self._ledger
@@ -131,7 +153,9 @@ class _Run:
         ledger.forget_receipts(assignment.scope.today - _RECEIPTS_KEPT)
         self._marks.set_right(assignment.scope.window)
         self._marks.make_up()
+        self._casebook = Casebook(assignment, ledger)
         self._planning = Planning(assignment, ledger)
+        self._hintbook = Hintbook(ledger, assignment.page_size, self._around.wall)
         ledger.begin_run(assignment.night, self.report.run_id, assignment.scope.today)
 
     async def _harvest(self, transport: Transport) -> None:
@@ -139,13 +163,15 @@ class _Run:
         assignment = self._assignment
         writer = Writer(self.landing, self._ended, {one: begun.part for one, begun in self._begun.items()})
         plans, queue = self._planning.plans, Queue()
-        self._tokens = token_fleet(assignment, transport, self._around.wall)
         client = Client(transport, await self._meter.open(), self._tokens, assignment.retry, self._around)
         terms = Terms(
             page_size=assignment.page_size,
             workers=assignment.in_flight,
             pace=assignment.pace,
             begun={one: begun.state for one, begun in self._begun.items()},
+            ward=self._casebook.ward,
+            remember=self._casebook.remember,
+            hints=self._hintbook.hints,
         )
         schedule = Schedule(client, queue, self._opened, terms)
         self._say_hello()
@@ -161,11 +187,12 @@ class _Run:
         except* HarvesterError as group:
             error = _first(group)
         self._meter.stop()
+        self._hintbook.found = schedule.findings
         notes = (*self.report.notes, *client.notes(), *self._tokens.notes(), *self._meter.notes())
         self.report = replace(
             self.report, requests=self._meter.sent, failed_attempts=client.attempts_failed, notes=notes
         )
-        self._finish(chain.from_iterable(plans.values()), error)
+        self._finish(chain(schedule.aside(), *plans.values()), error)
         with anyio.CancelScope(shield=True):
             await anyio.to_thread.run_sync(self._close, error)
 
@@ -180,7 +207,7 @@ class _Run:
 
     def _close(self, error: HarvesterError | None) -> None:
         """Makes the marks, counts the requests, saves the report; each is tried, the first error is the cause."""
-        for last in (self._marks.finish, self._meter.close, self._end_night, self._save):
+        for last in (self._marks.finish, self._meter.close, self._hintbook.close, self._end_night, self._save):
             try:
                 last()
             except StorageError as second:
@@ -197,7 +224,7 @@ class _Run:
         self._open[one] = self._planning.expected(one)
 
     def _ended(self, outcome: Outcome) -> None:
-        expected = self._open.pop(outcome.slice)
+        expected = self._open.pop(outcome.slice, None)
         if outcome.status is Status.UNFINISHED:
             self._unfinished.append(outcome.slice)
         self.report = fold(self.report, outcome, expected)
@@ -226,15 +253,15 @@ class _Run:
                     reason="dropped while it was open; the next run goes on from its last checkpoint",
                 )
             )
-        needed = {account.token for account in self._assignment.accounts}
         remainder = self._left(left, error)
         report = replace(
             self.report,
             ended=self.report.started + timedelta(seconds=anyio.current_time() - self._began),
             not_begun=remainder.total - remainder.begun,
             left=remainder,
+            sick=self._casebook.sick(self.report.troubles),
             dead_tokens=dict(self._tokens.dead),
-            no_token_works=needed <= self._tokens.dead.keys(),
+            no_token_works=self._assignment.needed <= self._tokens.dead.keys(),
             ended_by=str(error) if error else None,
         )
         if not report.complete:

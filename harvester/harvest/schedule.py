@@ -1,31 +1,24 @@
 """The schedule: workers that pull slices from the lazy plan, walk them, and hand their calls to the queue."""
 
 import logging
-from collections.abc import Callable, Coroutine, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Protocol
 
 import anyio
+import anyio.lowlevel
 
-from harvester.errors import AccountFault, CallError, QuotaSpent, RefusedFault
-from harvester.harvest.desk import Findings
-from harvester.harvest.pace import Pace, Since
+from harvester.errors import AccountFault, CallError, QuotaSpent, RefusedFault, TokenFault
+from harvester.harvest.cases import Failure, Fate
+from harvester.harvest.hints import Hints
+from harvester.harvest.lane import Lane, Turn
+from harvester.harvest.pace import Pace
 from harvester.harvest.queue import Queue
-from harvester.harvest.walk import Step, Walk
-from harvester.model import (
-    Account,
-    AccountId,
-    AppName,
-    Batch,
-    End,
-    Page,
-    Query,
-    Receipt,
-    Refusal,
-    Slice,
-    Status,
-    memory_bytes,
-)
+from harvester.harvest.tour import Tour
+from harvester.harvest.walk import Walk
+from harvester.harvest.ward import Ward
+from harvester.model import Account, AppName, End, Page, Query, Receipt, Refusal, Slice, Status
+from harvester.triage import Found
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +33,10 @@ class Asks(Protocol):
         ...
 
 
+async def _forget(_: Sequence[Found]) -> None:
+    await anyio.lowlevel.checkpoint()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
     """How slices are walked.
@@ -49,12 +46,18 @@ class Terms:
         workers: Slices open at a time, for each app.
         pace: How often an open slice is saved.
         begun: The saved walks of slices that earlier runs began.
+        ward: Who may be asked.
+        remember: Makes durable what is found out about accounts.
+        hints: What earlier answers of the API showed.
     """
 
     page_size: int
     workers: int
     pace: Pace = field(default_factory=Pace)
     begun: Mapping[Slice, bytes] = field(default_factory=dict)
+    ward: Ward = field(default_factory=Ward)
+    remember: Callable[[Sequence[Found]], Awaitable[None]] = _forget
+    hints: Hints = field(default_factory=Hints)
 
 
 class Schedule:
@@ -65,6 +68,9 @@ class Schedule:
         queue: Where calls go.
         opened: Told of every slice that is begun or gone on with.
         terms: How slices are walked.
+
+    Attributes:
+        findings: What is known of the API by now, by hints and by answers.
     """
 
     def __init__(self, client: Asks, queue: Queue, opened: Callable[[Slice], None], terms: Terms) -> None:
@@ -72,10 +78,11 @@ class Schedule:
         self._queue = queue
         self._opened = opened
         self._terms = terms
-        self._findings = Findings()
-        self._unreadable: dict[AccountId, str] = {}
+        self._ward = terms.ward
+        self._lanes: list[Lane] = []
+        self.findings = terms.hints.findings
         self._stopping: str | None = None
-        self._walking: set[anyio.CancelScope] = set()
+        self._walking: dict[anyio.CancelScope, Slice] = {}
 
     def stop(self, why: str = STOPPED) -> None:
         """No further slice is begun; the open ones wait for nothing any more: they are saved as they are.
@@ -84,8 +91,15 @@ class Schedule:
             why: For the report.
         """
         self._stopping = self._stopping or why
+        for lane in self._lanes:
+            lane.close()
         for scope in self._walking:
             scope.cancel()
+
+    def aside(self) -> Iterator[Slice]:
+        """What was taken from the plans and not begun."""
+        for lane in self._lanes:
+            yield from lane.left()
 
     async def run(
         self, plans: Mapping[AppName, Iterator[Slice]], drain: Callable[[], Coroutine[Any, Any, None]]
@@ -93,7 +107,8 @@ class Schedule:
         """Walks all slices while `drain` empties the queue; returns when the last of them is committed.
 
         Args:
-            plans: The slices of each app, pulled lazily. What is left in them afterwards was not begun.
+            plans: The slices of each app, pulled lazily. What is left in them afterwards was not begun, nor was what is
+                `aside`.
             drain: The writer's work.
 
         Raises:
@@ -101,118 +116,137 @@ class Schedule:
 
         Cancellation: open slices are abandoned; the next run goes on from their last checkpoints.
         """
+        self._lanes = [Lane(plan, self._ward) for plan in plans.values()]
         async with anyio.create_task_group() as everything:
             everything.start_soon(drain)
             async with anyio.create_task_group() as walkers:
-                for slices in plans.values():
+                for lane in self._lanes:
                     for _ in range(self._terms.workers):
-                        walkers.start_soon(self._work, slices)
+                        walkers.start_soon(self._work, lane)
+            if not any(lane.is_closed for lane in self._lanes):
+                self._ward.finish()
+                await self._remember()
             self._queue.close()
 
-    async def _work(self, slices: Iterator[Slice]) -> None:
-        while not self._stopping:
-            one = next(slices, None)
-            if one is None:
-                return
+    async def _work(self, lane: Lane) -> None:
+        while not self._stopping and (turn := await lane.take()):
+            try:
+                await self._take(lane, turn)
+            finally:
+                lane.back(turn.slice)
+
+    async def _take(self, lane: Lane, turn: Turn) -> None:
+        """Walks a slice to its end, whatever that is; one that fails as a whole in parts, one after the other."""
+        admission, whole = turn.admission, turn.slice
+        if admission.reason is not None:
+            self._opened(whole)
+            await self._queue.put(End(slice=whole, status=admission.status, reason=admission.reason))
+            return
+        windows = list(admission.windows)
+        while windows:
+            one = Slice(whole.account, windows.pop())
+            if lane.is_closed:
+                lane.put_aside(one)
+                continue
             self._opened(one)
-            end = await self._end_of(one)
+            end, fate = await self._end_of(one, lane, part=one != whole)
+            await self._remember()
             await self._queue.put(end)
-            if end.status is Status.UNFINISHED:
-                return  # nothing more may be sent for this app
+            if fate is Fate.DIVIDED:
+                windows += self._ward.parts_of(one)
+            elif fate is Fate.DEFERRED:
+                lane.defer(one)
+            elif end.status is Status.UNFINISHED:
+                lane.close()  # nothing more may be sent for this app
 
-    async def _end_of(self, one: Slice) -> End:
-        """Walks a slice to its end, whatever that is: no error of one slice reaches another."""
-        if one.account.id in self._unreadable:
-            return End(slice=one, status=Status.SKIPPED, reason=self._unreadable[one.account.id])
-        tour = _Tour(one, self._walk_of(one), self._queue, self._terms.pace)
+    async def _end_of(self, one: Slice, lane: Lane, *, part: bool) -> tuple[End, Fate | None]:
+        """Walks a slice to its end, whatever that is: no error of one slice reaches another account's."""
+        tour = Tour(one, self._walk_of(one), self._queue, self._terms.pace)
         try:
-            receipt = await self._walk(tour)
+            receipt = await self._walk(tour, lane, part=part)
         except CallError as fault:
-            return self._cut_short(tour, fault)
+            return self._cut_short(tour, fault, part=part)
         if receipt is None:
-            return tour.cut_short(Status.UNFINISHED, self._stopping or STOPPED)
+            if not self._stopping and (reason := self._ward.why_shut(one)):
+                return tour.cut_short(Status.SKIPPED, reason), None
+            return tour.cut_short(Status.UNFINISHED, self._stopping or STOPPED), None
+        self._ward.read(one)
         status = Status.COMPLETE if receipt.reason is None else Status.SHORT
-        return End(slice=one, status=status, reason=receipt.reason, receipt=receipt)
+        return End(slice=one, status=status, reason=receipt.reason, receipt=receipt), None
 
-    def _cut_short(self, tour: "_Tour", fault: CallError) -> End:
+    def _cut_short(self, tour: Tour, fault: CallError, *, part: bool) -> tuple[End, Fate | None]:
         one, reason = tour.slice, str(fault)
+        refused = isinstance(fault, RefusedFault)
+        failure = Failure(text=reason, complaint=fault.complaint, refused=refused, pages=tour.pages, part=part)
         match fault:
             case AccountFault():
-                self._unreadable[one.account.id] = reason
-                return tour.cut_short(Status.SKIPPED, reason)
+                self._ward.refused(one, failure)
+                self._let_go(one)
+                return tour.cut_short(Status.SKIPPED, self._ward.why_shut(one) or reason), None
             case QuotaSpent():
-                return tour.cut_short(Status.UNFINISHED, reason)
-            case RefusedFault():
+                return tour.cut_short(Status.UNFINISHED, reason), None
+            case TokenFault():
                 log.warning("%s failed: %s", one, fault)
-                return End(slice=one, status=Status.FAILED, reason=reason, afresh=True)
-            case _:
-                log.warning("%s failed: %s", one, fault)
-                return tour.cut_short(Status.FAILED, reason)
+                return tour.cut_short(Status.FAILED, reason), None
+        log.warning("%s failed: %s", one, fault)
+        fate = self._ward.failed(one, failure)
+        if fate is Fate.KEPT:
+            return tour.cut_short(Status.FAILED, reason), fate
+        status = Status.FAILED if fate is Fate.ANEW else Status.DIVIDED
+        return End(slice=one, status=status, reason=reason, afresh=True), fate
+
+    def _let_go(self, one: Slice) -> None:
+        """Other slices of an account that cannot be read wait for no answer."""
+        for scope, other in self._walking.items():
+            if other.account.id == one.account.id:
+                scope.cancel()
+
+    async def _remember(self) -> None:
+        if news := self._ward.news():
+            with anyio.CancelScope(shield=True):
+                await self._terms.remember(news)
 
     def _walk_of(self, one: Slice) -> Walk:
         saved, size = self._terms.begun.get(one), self._terms.page_size
-        resumed = saved and Walk.resume(saved, one.account.id, one.window, page_size=size, findings=self._findings)
-        return resumed or Walk(one.account.id, one.window, page_size=size, findings=self._findings)
+        resumed = saved and Walk.resume(saved, one.account.id, one.window, page_size=size, findings=self.findings)
+        walk = resumed or Walk(one.account.id, one.window, page_size=size, findings=self.findings)
+        if self._terms.hints.doubts_end:
+            walk.doubt_the_end()
+        return walk
 
-    async def _walk(self, tour: "_Tour") -> Receipt | None:
+    async def _walk(self, tour: Tour, lane: Lane, *, part: bool) -> Receipt | None:
         """The walk's receipt; `None` when it was stopped."""
         with anyio.CancelScope() as scope:
-            self._walking.add(scope)
+            self._walking[scope] = tour.slice
             try:
-                return await self._ask_and_tell(tour)
+                return await self._ask_and_tell(tour, lane, part=part)
             finally:
-                self._walking.discard(scope)
+                del self._walking[scope]
         await tour.hand_over()  # what it was handing over when it was stopped
         return tour.receipt
 
-    async def _ask_and_tell(self, tour: "_Tour") -> Receipt:
-        walk = tour.walk
+    async def _ask_and_tell(self, tour: Tour, lane: Lane, *, part: bool) -> Receipt | None:
+        walk, one = tour.walk, tour.slice
         then: Query | Receipt = walk.begin()
         while isinstance(then, Query):
-            answer = await self._client.fetch(tour.slice.account, then)
-            walk.learn(self._findings)
+            if self._ward.why_shut(one):
+                return None
+            attempts = None if tour.pages else self._ward.attempts(one, part=part)
+            answer = await self._client.fetch(one.account, replace(then, attempts=attempts))
+            walk.learn(self.findings)
             step = walk.take(answer) if isinstance(answer, Page) else walk.refuse(answer)
-            self._findings = self._findings.merge(walk.findings)
+            self.findings = self.findings.merge(walk.findings)
             tour.pack(step)
+            if isinstance(answer, Page):
+                await self._heard(tour, lane)
             await tour.hand_over()
             then = step.then
         return then
 
-
-class _Tour:
-    """One slice on its way: its walk, and what is to be handed over next."""
-
-    def __init__(self, one: Slice, walk: Walk, queue: Queue, pace: Pace) -> None:
-        self.slice = one
-        self.walk = walk
-        self.receipt: Receipt | None = None
-        self._queue = queue
-        self._pace = pace
-        self._since = Since(at=anyio.current_time())
-        self._packed: Batch | None = None
-        self._moved = False
-
-    def pack(self, step: Step) -> None:
-        """Makes a step's calls ready to hand over, with the walk's state if it is time for that."""
-        self._moved = True
-        size = memory_bytes(step.calls) + memory_bytes(step.strays)
-        now = anyio.current_time()
-        self._since.size_bytes += size
-        state = None
-        if isinstance(step.then, Receipt):
-            self.receipt = step.then
-        elif self._since.is_due(self._pace, now):
-            state = self.walk.state()
-            self._since = Since(at=now)
-        if step.calls or step.strays or state:
-            self._packed = Batch(slice=self.slice, calls=step.calls, strays=step.strays, size_bytes=size, state=state)
-
-    async def hand_over(self) -> None:
-        """Sends what is packed. Cancellation: it stays packed."""
-        if self._packed:
-            await self._queue.put(self._packed)
-            self._packed = None
-
-    def cut_short(self, status: Status, reason: str) -> End:
-        """The end of a walk that did not come to its own; what it has is saved, if an answer has come at all."""
-        return End(slice=self.slice, status=status, reason=reason, state=self.walk.state() if self._moved else None)
+    async def _heard(self, tour: Tour, lane: Lane) -> None:
+        """A page came."""
+        tour.pages += 1
+        if tour.pages == 1:
+            self._ward.answered(tour.slice)
+            lane.look_again(tour.slice)
+            await self._remember()

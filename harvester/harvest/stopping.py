@@ -6,12 +6,11 @@ import signal
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
-from typing import Final
+from typing import Final, Protocol
 
 import anyio
 
 from harvester.errors import ExitCode
-from harvester.harvest.schedule import Schedule
 
 log = logging.getLogger(__name__)
 
@@ -21,8 +20,15 @@ _PATIENCE_S: Final = 2.0
 """After the second signal: a disk that hangs does not hold the process any longer."""
 
 
+class Stoppable(Protocol):
+    """What a run is at: a schedule, or a roll call before it."""
+
+    def stop(self) -> None:
+        """Begins nothing more, and waits for nothing."""
+
+
 class Stopping:
-    """Stops a schedule when a signal comes.
+    """Stops what a run is at when a signal comes.
 
     Args:
         open_slices: How many there are, for the log.
@@ -32,7 +38,7 @@ class Stopping:
         self.exit_code: ExitCode | None = None
         """What the shell is told; `None` while no signal came."""
         self._open_slices = open_slices
-        self._schedule: Schedule | None = None
+        self._at: Stoppable | None = None
         self._scope: anyio.CancelScope | None = None
         self._last_resort: threading.Timer | None = None
 
@@ -57,8 +63,8 @@ class Stopping:
             if self.exit_code is None:
                 self.exit_code = _EXIT_CODES[signal.Signals(number)]
                 log.warning("stopping: %d open slices are being saved; once more to drop them", self._open_slices())
-                if self._schedule:
-                    self._schedule.stop()
+                if self._at:
+                    self._at.stop()
             elif self._last_resort is None:
                 self._last_resort = threading.Timer(_PATIENCE_S, os._exit, [int(self.exit_code)])
                 self._last_resort.daemon = True
@@ -66,8 +72,8 @@ class Stopping:
                 if self._scope:
                     self._scope.cancel()
 
-    def act_on(self, schedule: Schedule, scope: anyio.CancelScope) -> None:
+    def act_on(self, at: Stoppable, scope: anyio.CancelScope) -> None:
         """From here on there is something to stop, or to cancel; at once, if a signal came before."""
-        self._schedule, self._scope = schedule, scope
+        self._at, self._scope = at, scope
         if self.exit_code:
-            schedule.stop()
+            at.stop()

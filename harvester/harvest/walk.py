@@ -24,7 +24,7 @@ from typing import Self
 from harvester.harvest.desk import Asking, Desk, Findings
 from harvester.harvest.mend import MAX_DIFFERENCE_DAYS, Mender, Progress
 from harvester.harvest.saved import restore, save
-from harvester.harvest.span import keys_of
+from harvester.harvest.span import Reading, keys_of
 from harvester.model import ONE_DAY, AccountId, Call, Page, Query, Receipt, Refusal, Stray, Window
 
 PROBES = 3
@@ -108,6 +108,10 @@ class Walk:
         """Takes over what other walks have found out meanwhile."""
         self._desk.findings = self._desk.findings.merge(findings)
 
+    def doubt_the_end(self) -> None:
+        """A hint says that calls of `end_date` are not returned. To be called before `begin`; see `Desk.doubts_end`."""
+        self._desk.doubts_end = True
+
     def begin(self) -> Query | Receipt:
         """The first query, to be asked for once; of a resumed walk, the receipt if nothing is left to ask."""
         try:
@@ -140,6 +144,9 @@ def _walk(desk: Desk, progress: Progress) -> Asking[Receipt]:
     mender = Mender(desk, progress)
     if not progress.settled:
         reading = yield from mender.read(desk.window)
+        if _was_hindered(reading, desk):
+            desk.doubts_end, progress.reading = False, None
+            reading = yield from mender.read(desk.window)
         if desk.findings.end_inclusive is None:
             desk.begin()
             progress.unknown = yield from settle_the_end(desk)
@@ -162,6 +169,12 @@ def _walk(desk: Desk, progress: Progress) -> Asking[Receipt]:
         reason=reason,
         short_days=short,
     )
+
+
+def _was_hindered(reading: Reading, desk: Desk) -> bool:
+    """Whether a reading came to nothing that asked for a day more, which only a hint may have said is needed."""
+    nothing = not reading.sound and reading.course.cursor is None
+    return nothing and len(reading.wire) > len(reading.window) and desk.findings.end_inclusive is None
 
 
 def settle_the_end(desk: Desk) -> Asking[str | None]:

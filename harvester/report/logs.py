@@ -22,6 +22,7 @@ def set_up(style: str, *, quiet: bool) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.addFilter(Net())
     handler.setFormatter(_Json() if style == "json" else logging.Formatter("%(asctime)s %(message)s", "%F %T%z"))
+    logging.captureWarnings(capture=True)  # a library's may show what it holds, such as an URL
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     logging.getLogger("harvester").setLevel(logging.ERROR if quiet else logging.INFO)
 

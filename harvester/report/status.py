@@ -6,9 +6,12 @@ from datetime import date
 from typing import Any, Final
 
 from harvester.inspection import Arrival, Failure, Walking
-from harvester.model import ONE_DAY, AccountId, Window
+from harvester.model import ONE_DAY, AccountId, Status, Window
 from harvester.report import lateness
+from harvester.report.sick import condition_to_json, poison_to_json
 from harvester.report.table import table
+from harvester.triage import ADVICE, Condition, Poison, in_words_of
+from harvester.triage import State as Health
 
 SHOWN: Final = 50
 """Accounts in trouble that are named in words, unless all are asked for."""
@@ -30,6 +33,8 @@ class Standing:
         gaps: Days that are not complete; `None` when they were not looked up.
         walking: Slices that were begun and can be gone on with.
         failure: How the last slice ended that was not complete; it may have been mended since.
+        condition: How it was found when it was asked last; `None`: it never refused.
+        poison: Its poisoned days.
     """
 
     account_id: AccountId
@@ -41,6 +46,15 @@ class Standing:
     gaps: tuple[Window, ...] | None = None
     walking: tuple[Walking, ...] = ()
     failure: Failure | None = None
+    condition: Condition | None = None
+    poison: tuple[Poison, ...] = ()
+
+    @property
+    def health(self) -> Health:
+        """How it is."""
+        if self.condition and not self.condition.well:
+            return self.condition.state
+        return Health.POISONED if self.poison else Health.OK
 
     @property
     def lacking(self) -> int:
@@ -131,7 +145,17 @@ def _details(one: Standing) -> Iterator[str]:
     for walking in one.walking:
         begun = f"begun {walking.since}, {walking.calls:,} calls so far, saved {_time(walking.saved_at)}"
         yield f"in progress: {_short(walking.window)}, {begun}"
-    if one.failure:
+    if one.condition and not one.condition.well:
+        sick = one.condition
+        said = f"{sick.state} since {sick.since}, asked {sick.asked_on}: {in_words_of(sick.complaint)}"
+        yield f"{said}; {ADVICE[sick.state]}"
+    if one.poison:
+        days = ", ".join(str(poison.day) for poison in one.poison[:_GAPS_SHOWN])
+        more = f" and {len(one.poison) - _GAPS_SHOWN:,} more" if len(one.poison) > _GAPS_SHOWN else ""
+        said = in_words_of(one.poison[0].complaint)
+        yield f"poisoned since {one.poison[0].since}: {days}{more}: {said}; {ADVICE[Health.POISONED]}"
+    skipped = one.failure and one.failure.status == Status.SKIPPED
+    if one.failure and not (skipped and one.health is not Health.OK):  # that has been told
         failed, reason = one.failure, one.failure.reason or "no reason is known"
         yield f"last failure: {_time(failed.at)}, {failed.window} {failed.status}: {reason}"
 
@@ -173,6 +197,9 @@ def _standing(one: Standing) -> dict[str, Any]:
         "queued_days": one.queued,
         "gaps": [_window(gap) for gap in one.gaps or ()],
         "in_progress": [{**asdict(walking), "window": _window(walking.window)} for walking in one.walking],
+        "state": one.health,
+        "condition": condition_to_json(one.condition) if one.condition else None,
+        "poisoned_days": [poison_to_json(poison) for poison in one.poison],
         "last_failure": asdict(one.failure) if one.failure else None,
     }
 

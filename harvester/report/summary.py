@@ -10,8 +10,10 @@ from harvester.errors import ExitCode
 from harvester.foresight import Expected
 from harvester.model import AppName, Outcome, Status, TokenName, Window
 from harvester.report import left as what_is_left
+from harvester.report import sick as who_is_sick
 from harvester.report import troubles as causes
 from harvester.report.left import Left
+from harvester.report.sick import Sick
 from harvester.report.troubles import Trouble, trouble
 
 _TOKENS_NAMED: Final = 8
@@ -40,6 +42,7 @@ class Report:
         started: When.
         ended: When; `None` while it runs.
         slices: Ended slices by status.
+        divided: Slices that failed as a whole: their parts are slices instead.
         not_begun: Slices of the plan that were never opened.
         left: What was not finished and what was not begun, by name.
         calls: Different calls read tonight and in the files now.
@@ -60,6 +63,7 @@ class Report:
         dead_tokens: Why each died.
         no_token_works: Whether every token that the run needed is dead.
         troubles: Every slice that is not complete.
+        sick: Accounts that are not well, and days that are poisoned.
         ended_by: "interrupted", "terminated", an error's text; `None` when the run came to its end.
         exit_code: What the shell is told.
     """
@@ -70,6 +74,7 @@ class Report:
     started: datetime
     ended: datetime | None = None
     slices: Mapping[Status, int] = field(default_factory=dict)
+    divided: int = 0
     not_begun: int = 0
     left: Left = field(default_factory=Left)
     calls: int = 0
@@ -89,6 +94,7 @@ class Report:
     dead_tokens: Mapping[TokenName, str] = field(default_factory=dict)
     no_token_works: bool = False
     troubles: tuple[Trouble, ...] = ()
+    sick: Sick = field(default_factory=Sick)
     ended_by: str | None = None
     exit_code: ExitCode = ExitCode.COMPLETE
 
@@ -106,6 +112,8 @@ def fold(report: Report, outcome: Outcome, expected: Expected | None = None) -> 
         outcome: How the slice ended.
         expected: What it was expected to take; compared with its receipt if it has one, and something was known.
     """
+    if outcome.status is Status.DIVIDED:
+        return replace(report, divided=report.divided + 1, resumed=report.resumed + outcome.resumed)
     receipt = outcome.receipt if expected and not expected.blind_days else None
     slices = Counter(report.slices)
     slices[outcome.status] += 1
@@ -158,9 +166,11 @@ def to_json(report: Report) -> dict[str, Any]:
     """The report as `runs/<run_id>.json` and `--summary` hold it."""
     values = asdict(report)
     values["window"] = {"start": report.window.start, "end": report.window.end}
-    values["slices"] = {str(status): report.slices.get(status, 0) for status in Status}
+    values["slices"] = {str(status): report.slices.get(status, 0) for status in Status if status is not Status.DIVIDED}
     values["predicted"] = round(report.predicted)
     values |= what_is_left.to_json(report.left)
+    del values["sick"]
+    values |= who_is_sick.to_json(report.sick)
     values["complete"] = report.complete
     values["exit_code"] = int(report.exit_code)
     return values
@@ -186,7 +196,8 @@ def in_words(report: Report) -> str:
             f"  {report.quarantined:,} records cannot be placed; they are in quarantine/, each with its reason"
         )
     lines += _deaths(list(report.dead_tokens.values()))
-    lines += causes.in_words(report.troubles)
+    lines += who_is_sick.in_words(report.sick)
+    lines += causes.in_words(report.sick.without_told(report.troubles))
     lines += what_is_left.in_words(report.left)
     if report.ended_by:
         lines.append(f"  ended by: {report.ended_by}")

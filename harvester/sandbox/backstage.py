@@ -9,9 +9,7 @@ import orjson
 from aiohttp import web
 
 from harvester.model import AccountId, Window
-from harvester.sandbox.stats import Stats
-from harvester.sandbox.switches import Switches
-from harvester.sandbox.world import World
+from harvester.sandbox.bureau import Bureau
 
 _LINES_AT_ONCE: Final = 500
 
@@ -20,17 +18,13 @@ class Backstage:
     """The `/sandbox/…` routes.
 
     Args:
-        world: What is true.
-        switches: Which accounts are dead.
-        stats: What was seen.
+        bureau: What is answered, and what is true.
     """
 
-    __slots__ = ("_stats", "_switches", "_world")
+    __slots__ = ("_bureau",)
 
-    def __init__(self, world: World, switches: Switches, stats: Stats) -> None:
-        self._world = world
-        self._switches = switches
-        self._stats = stats
+    def __init__(self, bureau: Bureau) -> None:
+        self._bureau = bureau
 
     def routes(self) -> Iterator[web.RouteDef]:
         """`/sandbox/accounts`, `/sandbox/truth`, `/sandbox/stats`."""
@@ -41,13 +35,13 @@ class Backstage:
     async def _accounts(self, _request: web.Request) -> web.Response:
         """Each account's id, its mean calls a day, and the code it answers with (0: it is well)."""
         accounts = [
-            {"account_id": account_id, "calls_per_day": round(size, 3), "code": self._switches.code_of(account_id)}
-            for account_id, size in self._world.sizes.items()
+            {"account_id": account_id, "calls_per_day": round(size, 3), "code": self._bureau.sickness.code(account_id)}
+            for account_id, size in self._bureau.world.sizes.items()
         ]
         return web.Response(body=orjson.dumps(accounts), content_type="application/json")
 
     async def _seen(self, _request: web.Request) -> web.Response:
-        return web.Response(body=orjson.dumps(self._stats.summary()), content_type="application/json")
+        return web.Response(body=orjson.dumps(self._bureau.stats.summary()), content_type="application/json")
 
     async def _truth(self, request: web.Request) -> web.StreamResponse:
         """NDJSON of an account and window, ordered by start, then `call_id`; late and vanished calls included."""
@@ -60,7 +54,7 @@ class Backstage:
             raise web.HTTPBadRequest(text="account_id, start_date and end_date (YYYY-MM-DD) are needed\n") from None
         response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
         await response.prepare(request)
-        calls = self._world.calls(account_id, window)
+        calls = self._bureau.world.calls(account_id, window)
         while lines := b"".join(call + b"\n" for call in islice(calls, _LINES_AT_ONCE)):
             await response.write(lines)
         return response

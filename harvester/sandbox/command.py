@@ -10,8 +10,9 @@ from typing import Any
 
 import click
 
+from harvester.sandbox.grants import SCOPES, Grant
 from harvester.sandbox.options import switch_options
-from harvester.sandbox.switches import ACCESS, CLIENT_ID, Switches
+from harvester.sandbox.switches import REFRESH, Switches
 from harvester.sandbox.world import World, beijing_day
 
 
@@ -39,7 +40,9 @@ def sandbox_command(port: int, today: dt.datetime | None, write_config: Path | N
     """Serve a stand-in for the API on loopback until interrupted; prints a config that harvests it."""
     import anyio  # noqa: PLC0415 - `harvester --help` need not wait for it
 
-    settings = {"today": today.date() if today else beijing_day(time.time()), **options}
+    now_s = time.time()
+    settings = {"today": today.date() if today else beijing_day(now_s), **options}
+    settings["grants"] = (the_grant(settings, now_s),)
     try:
         world, switches = World(**_known(World, settings)), Switches(**_known(Switches, settings))
     except ValueError as error:
@@ -49,6 +52,18 @@ def sandbox_command(port: int, today: dt.datetime | None, write_config: Path | N
     except OSError as error:
         doing = f"cannot write {error.filename}" if error.filename else f"cannot serve on port {port}"
         raise click.ClickException(f"{doing}: {error.strerror or error}") from error
+
+
+def the_grant(settings: Mapping[str, Any], now_s: float) -> Grant:
+    """The one grant: its first access token is as young as the sandbox."""
+    return Grant(
+        refresh=REFRESH,
+        expires_at=now_s + settings["access_life_s"],
+        access_life_s=settings["access_life_s"],
+        refresh_life_s=settings["refresh_life_s"],
+        scopes=settings["scopes"] or SCOPES,
+        kind=settings["kind"],
+    )
 
 
 def _known(kind: type[World | Switches], settings: Mapping[str, object]) -> dict[str, Any]:
@@ -85,10 +100,12 @@ def config(base_url: str, switches: Switches, *, accounts: str) -> str:
 
     Args:
         base_url: Where it serves.
-        switches: For its quotas.
+        switches: For its quotas and its first grant.
         accounts: The line of the `[accounts]` table.
     """
     names = ("requests_per_second", "requests_per_minute", "requests_per_day")
+    grant = switches.grants[0]
+    refresh = f'refresh_token = "{grant.refresh}"\n# renewal = "extend"   # or "rotate"\n' if grant.refresh else ""
     quotas = "".join(f"{name} = {limit}\n" for name in names if (limit := getattr(switches, name)) is not None)
     return f"""\
 # A config for the sandbox at {base_url}
@@ -105,13 +122,13 @@ end = "yesterday"
 dir = "landing"
 
 [apps.sandbox]
-client_id = "{CLIENT_ID}"
-client_secret = "sandbox-client-secret"
+client_id = "{grant.client_id}"
+client_secret = "{grant.client_secret}"
 {quotas}
 [tokens.sandbox]
 app = "sandbox"
-access_token = "{ACCESS}"
-
+access_token = "{grant.access}"
+{refresh}
 [accounts]
 {accounts}
 """

@@ -1,6 +1,7 @@
 """Answers as bytes: the documented envelope around a page or a refusal. Pure."""
 
 import re
+from collections.abc import Mapping
 from typing import Final
 
 import orjson
@@ -46,6 +47,21 @@ def answer(page: Leaf, switches: Switches, request_id: str, fields: frozenset[st
     return _pretty(body) if switches.pretty else body
 
 
+def good(data: Mapping[str, object], switches: Switches) -> bytes:
+    """Any other good answer."""
+    body = orjson.dumps({"code": 0, "message": "", "message_cn": "", "data": data})
+    if switches.extra_field:
+        body = b"{" + _EXTRA_IN_ENVELOPE.encode() + body[1:]
+    return _pretty(body) if switches.pretty else body
+
+
+def shown(value: int, numbers: Numbers) -> int | str:
+    """A number as it is written, for JSON."""
+    if numbers is Numbers.STRING:
+        return str(value)
+    return "" if numbers is Numbers.EMPTY_ZERO and value == 0 else value
+
+
 def _only(entity: str, fields: frozenset[str]) -> str:
     return orjson.dumps({name: value for name, value in orjson.loads(entity).items() if name in fields}).decode()
 
@@ -67,9 +83,8 @@ def _page_info(page: Leaf, numbers: Numbers) -> str:
 
 
 def _number(value: int, numbers: Numbers) -> str:
-    if numbers is Numbers.STRING:
-        return f'"{value}"'
-    return '""' if numbers is Numbers.EMPTY_ZERO and value == 0 else str(value)
+    number = shown(value, numbers)
+    return f'"{number}"' if isinstance(number, str) else str(number)
 
 
 def _pretty(body: bytes) -> bytes:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Self
+from typing import Final, Self
 
 
 class FaultKind(StrEnum):
@@ -51,6 +51,15 @@ class FaultKind(StrEnum):
     """A good answer with a header of a mebibyte."""
 
 
+IN_FRONT: Final = frozenset(
+    {
+        FaultKind.BAD_GATEWAY, FaultKind.UNAVAILABLE, FaultKind.SERVER_ERROR, FaultKind.HTML,
+        FaultKind.REDIRECT, FaultKind.LOOP, FaultKind.TOO_MANY,
+    }
+)  # fmt: skip
+"""Something in front of the API answers: a request for tokens has changed none. After all others but a code it has."""
+
+
 @dataclass(frozen=True, slots=True)
 class Fault:
     """One fault.
@@ -79,6 +88,15 @@ class Fault:
         """
         kind, _, code = text.partition(":")
         return cls(FaultKind(kind), int(code or 0))
+
+    @classmethod
+    def of(cls, what: int | str) -> Self:
+        """The fault of a return code, or the one of a name.
+
+        Raises:
+            ValueError: There is no such fault.
+        """
+        return cls(FaultKind.CODE, what) if isinstance(what, int) else cls.parse(what)
 
 
 def pick(faults: Mapping[Fault, float], share: float) -> Fault | None:

@@ -1,80 +1,22 @@
 """The sandbox's switches as options of its command."""
 
-import re
 from collections.abc import Callable
 from enum import StrEnum
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import click
 
-from harvester.model import AccountId
 from harvester.sandbox import switches as switch
-from harvester.sandbox.faults import Fault, FaultKind
+from harvester.sandbox.faults import FaultKind
+from harvester.sandbox.grants import Grant
 from harvester.sandbox.switches import Switches
+from harvester.sandbox.values import account_code, duration, duration_or_none, fault, limit, outage, poison
 
 Decorated = TypeVar("Decorated", bound=Callable[..., object])
 Number = click.IntRange | click.FloatRange | Callable[[str], float | None]
 _DEFAULTS: Final = Switches()
-_UNIT_S: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3_600.0}
+_GRANT: Final = Grant()
 _FAULTS: Final = ", ".join("code:N" if kind is FaultKind.CODE else str(kind) for kind in FaultKind)
-
-
-def duration(text: str) -> float:
-    """Seconds, from a number with a unit: `50ms`, `1.5s`."""
-    match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h)", text)
-    if match is None:
-        raise click.BadParameter(f"{text!r} is not a number with a unit, such as 50ms or 1.5s")
-    return float(match[1]) * _UNIT_S[match[2]]
-
-
-def duration_or_none(text: str) -> float | None:
-    """The same; `none` is none at all."""
-    return None if text == "none" else duration(text)
-
-
-def outage(text: str) -> switch.Outage:
-    """`30s-90s=unavailable`: from when, until when, counted from the beginning, and the fault that everybody meets."""
-    times, _, name = text.partition("=")
-    start, _, end = times.partition("-")
-    try:
-        kind = str(Fault.parse(name))
-    except ValueError:
-        kind = ""
-    if not kind or not end:
-        raise click.BadParameter(f"{text!r} is not a time and a fault, such as 30s-90s=unavailable")
-    from_s, until_s = duration(start), duration(end)
-    if until_s < from_s:
-        raise click.BadParameter(f"{text!r} ends before it begins")
-    return from_s, until_s, kind
-
-
-def limit(text: str) -> int | None:
-    """A whole number from 1; `none` is no limit at all."""
-    if text == "none":
-        return None
-    if not text.isdecimal() or int(text) == 0:
-        raise click.BadParameter(f"{text!r} is neither a whole number from 1 nor none")
-    return int(text)
-
-
-def fault(text: str) -> tuple[Fault, float]:
-    """`reset=0.01`: a fault and its probability."""
-    name, _, share = text.partition("=")
-    try:
-        parsed, probability = Fault.parse(name), float(share)
-    except ValueError:
-        raise click.BadParameter(f"{text!r} is not a fault and its probability, such as reset=0.01") from None
-    if not 0 <= probability <= 1:
-        raise click.BadParameter(f"{text!r}: a probability lies between 0 and 1")
-    return parsed, probability
-
-
-def account_code(text: str) -> tuple[AccountId, int]:
-    """`20000562=12201`: an account and the code that it answers with."""
-    account_id, _, code = text.partition("=")
-    if not account_id.isdecimal() or not code.isdecimal():
-        raise click.BadParameter(f"{text!r} is not an account and a return code, such as 20000562=12201")
-    return AccountId(int(account_id)), int(code)
 
 
 def _enum(field: str, kind: type[StrEnum], text: str) -> Callable[[Decorated], Decorated]:
@@ -82,7 +24,7 @@ def _enum(field: str, kind: type[StrEnum], text: str) -> Callable[[Decorated], D
     return click.option(
         _flag(field),
         type=click.Choice([str(position) for position in kind]),
-        default=str(getattr(_DEFAULTS, field)),
+        default=str(_default(field)),
         show_default=True,
         callback=lambda _context, _option, value: kind(value),
         help=text,
@@ -91,12 +33,38 @@ def _enum(field: str, kind: type[StrEnum], text: str) -> Callable[[Decorated], D
 
 def _number(field: str, kind: Number, text: str) -> Callable[[Decorated], Decorated]:
     """An option for a switch with a number."""
-    default = getattr(_DEFAULTS, field)
+    default = _default(field)
     if kind is duration:
-        default = f"{default:g}s"
+        default = _in_words(default)
     elif kind in {limit, duration_or_none}:
-        default = "none" if default is None else f"{default:g}s" if kind is duration_or_none else str(default)
+        default = "none" if default is None else _in_words(default) if kind is duration_or_none else str(default)
     return click.option(_flag(field), field, type=kind, default=default, show_default=True, help=text)
+
+
+def _chances(field: str, flag: str, text: str) -> Callable[[Decorated], Decorated]:
+    """An option for the faults of one kind of request."""
+    return click.option(
+        flag,
+        field,
+        multiple=True,
+        type=fault,
+        metavar="FAULT=PROBABILITY",
+        callback=lambda _context, _option, value: dict(value),
+        help=text,
+    )
+
+
+def _default(field: str) -> Any:
+    """What a switch, or the one grant, has unless told otherwise."""
+    return getattr(_DEFAULTS, field) if hasattr(_DEFAULTS, field) else getattr(_GRANT, field)
+
+
+def _in_words(seconds: float) -> str:
+    """A duration as it is typed; hours and days where they come out even."""
+    for unit_s, unit in ((86_400, "d"), (3_600, "h")):
+        if seconds and seconds % unit_s == 0 and seconds > unit_s:
+            return f"{seconds / unit_s:g}{unit}"
+    return f"{seconds:g}s"
 
 
 def _flag(field: str) -> str:
@@ -147,14 +115,13 @@ _OPTIONS: Final = (
         help="Let an account answer with this code; repeatable.",
     ),
     click.option(
-        "--fault",
-        "faults",
+        "--poison",
         multiple=True,
-        type=fault,
-        metavar="FAULT=PROBABILITY",
-        callback=lambda _context, _option, value: dict(value),
-        help=f"How likely a request meets a fault, such as reset=0.01; repeatable. Faults: {_FAULTS}.",
+        type=poison,
+        metavar="ACCOUNT:DAY=CODE",
+        help="Let windows with this day of an account meet a code or fault; repeatable.",
     ),
+    _chances("faults", "--fault", f"How likely a request for calls meets a fault; repeatable. Faults: {_FAULTS}."),
     click.option(
         "--outage",
         "outages",
@@ -165,11 +132,28 @@ _OPTIONS: Final = (
     ),
     _number("fault_bytes", click.IntRange(min=0), "Size of a body that is far too large."),
     _number("drip_s", duration, "Between the sixteen pieces of a dripping body."),
+    _number("access_life_s", duration, "How long an access token lives, the first one too."),
+    _number("refresh_life_s", duration, "How long a refresh token lives; an extension starts it again."),
+    click.option("--scope", "scopes", multiple=True, help="What was granted; repeatable.  [default: all there is]"),
+    _enum("kind", switch.Kind, "Which endpoint lists the accounts of the token."),
+    _enum("former_token", switch.FormerToken, "Whether an extension ends the access token before."),
+    click.option("--repeat-refresh", is_flag=True, help="Repeat the refresh token in an extension's answer."),
+    click.option(
+        "--authorizer-info/--no-authorizer-info", default=True, show_default=True, help="In an extension's answer."
+    ),
+    _number("new_token_after_s", duration, "Until a new access token works; before that 11002."),
+    _enum("lives", switch.Numbers, "How ..._expires_in is written."),
+    _number("dead_access_code", click.IntRange(min=1), "Of an access token that was ended before its time."),
+    _number("dead_refresh_code", click.IntRange(min=1), "Of a refresh token that is unknown, ended or expired."),
+    _number("wrong_secret_code", click.IntRange(min=1), "Of a client_secret that is not the app's."),
+    _chances("oauth_faults", "--oauth-fault", "How likely a request for tokens meets a fault; repeatable."),
+    _enum("listing", switch.Listing, "How lists of accounts end that are read by cursor."),
+    _chances("listing_faults", "--listing-fault", "How likely a request for accounts meets a fault; repeatable."),
 )
 
 
 def switch_options(function: Decorated) -> Decorated:
-    """Every switch as an option; the command gets them by the names they have in `Switches`."""
+    """Every switch as an option; the command gets them by the names they have in `Switches` and `Grant`."""
     for option in reversed(_OPTIONS):
         function = option(function)
     return function

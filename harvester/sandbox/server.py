@@ -3,85 +3,63 @@
 import asyncio
 import time
 import zlib
-from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from email.utils import formatdate
 from typing import Final
-from uuid import UUID
 
 from aiohttp import web
 
-from harvester.model import AccountId
 from harvester.sandbox.backstage import Backstage
-from harvester.sandbox.envelope import answer, refusal
-from harvester.sandbox.faults import Fault, FaultKind, pick
-from harvester.sandbox.gate import Gate
-from harvester.sandbox.pages import leaf, shelf
+from harvester.sandbox.bureau import Bureau
+from harvester.sandbox.endpoints import Endpoint
+from harvester.sandbox.envelope import refusal
 from harvester.sandbox.stage import LOOPED, Scene
-from harvester.sandbox.stats import Stats
 from harvester.sandbox.switches import Switches
-from harvester.sandbox.weather import Weather
-from harvester.sandbox.wire import Rejected, ask, credentials, parameters
+from harvester.sandbox.wire import Rejected, parameters
 from harvester.sandbox.world import World, beijing_day, chance
 
-PATH: Final = "/v3.0/leads_call_records/get"
-"""Where the endpoint lives below the base URL (documented)."""
+PATH: Final = Endpoint.CALLS.value
+"""Where the calls are, below the base URL."""
 
 
-class Sandbox:
+class Sandbox(Bureau):
     """A running sandbox.
 
     Attributes:
         base_url: For a client's configuration; no slash at its end.
-        world: What it holds.
-        switches: How it behaves.
-        stats: What it saw.
+        on_renewal: Called with the name of a grant that has new tokens, as soon as the last byte of the answer was
+            handed to the system, or the connection was broken instead; `None`: nobody is told.
     """
 
     def __init__(self, world: World, switches: Switches, clock: Callable[[], float]) -> None:
+        super().__init__(world, switches, clock)
         self.base_url = ""
-        self.world = world
-        self.switches = switches
-        self.stats = Stats()
-        self._weather = Weather(switches, clock)
-        self._gate = Gate(switches, self._weather.began_s)
-        self._served: Counter[AccountId] = Counter()
-        self._script: deque[Fault | None] = deque()
+        self.on_renewal: Callable[[str], None] | None = None
         self._closing = asyncio.Event()
-
-    def script(self, *faults: Fault | str | None) -> None:
-        """The next requests meet these faults, one each, in this order, instead of chance; `None`: all is well.
-
-        Raises:
-            ValueError: There is no such fault.
-        """
-        self._script.extend([Fault.parse(fault) if isinstance(fault, str) else fault for fault in faults])
-
-    def outage(self, kind: Fault | str | None) -> None:
-        """From now on every request meets this fault, whatever was scripted; `None`: no longer.
-
-        Raises:
-            ValueError: There is no such fault.
-        """
-        self._weather.storm = Fault.parse(kind) if isinstance(kind, str) else kind
 
     def release(self) -> None:
         """Let go of clients that hang: the sandbox is about to close."""
         self._closing.set()
 
     async def get(self, request: web.Request) -> web.StreamResponse:
-        """Answer `leads_call_records/get`, late or badly if the switches say so."""
+        """Answer a request for calls, late or badly if the switches say so."""
         number = self.stats.enter()
         try:
-            luck = chance(self.switches.seed, "request", number)
-            fault = self._fault(luck, looped=request.rel_url.raw_query_string.startswith(LOOPED))
-            scene = self._scene(request, luck, fault)
-            if latency_s := self._weather.latency_s():
-                await asyncio.sleep(latency_s * (0.5 + (luck & 0xFFFF) / 0x10000))
-            return await scene.play(fault)
+            return await self._act(request, Endpoint.CALLS, chance(self.switches.seed, "request", number))
         finally:
             self.stats.leave()
+
+    async def accounts(self, request: web.Request) -> web.StreamResponse:
+        """Answer a request for a list of accounts, late or badly if the switches say so."""
+        endpoint = Endpoint(request.path)
+        return await self._act(request, endpoint, self._luck(endpoint))
+
+    async def renew(self, request: web.Request) -> web.StreamResponse:
+        """Answer a request for tokens, late or badly if the switches say so; what was renewed by then stays so."""
+        endpoint = Endpoint(request.path)
+        with self._oauth.in_hand(parameters(request.rel_url.raw_query_string)):
+            return await self._act(request, endpoint, self._luck(endpoint))
 
     async def unknown(self, request: web.Request) -> web.Response:
         """Another path or method: the API's own refusal below `/v3.0/`, with 404 everywhere else."""
@@ -90,28 +68,36 @@ class Sandbox:
         status = 200 if request.path.startswith("/v3.0/") else 404
         return web.Response(status=status, body=refusal(Rejected(12007), trace_id), headers=_headers(trace_id))
 
-    def _fault(self, luck: int, *, looped: bool) -> Fault | None:
-        fault = Fault(FaultKind.LOOP) if looped else self._weather.outage()
-        if fault is None:
-            fault = self._script.popleft() if self._script else pick(self.switches.faults, luck / 2**64)
-        if fault is not None:
-            self.stats.faults[str(fault)] += 1
-        return fault
+    def _luck(self, endpoint: Endpoint) -> int:
+        return chance(self.switches.seed, endpoint, self.stats.count(endpoint))
 
-    def _scene(self, request: web.Request, luck: int, fault: Fault | None) -> Scene:
-        """The answer as it would be if nothing went wrong on its way."""
-        now_s = self._weather.now_s()
-        given = parameters(request.rel_url.raw_query_string)
-        headers = _headers(f"{luck:016x}{self.stats.requests:016x}")
+    async def _act(self, request: web.Request, endpoint: Endpoint, luck: int) -> web.StreamResponse:
+        """Judge the request, then let happen to its answer what happens."""
+        query = request.rel_url.raw_query_string
+        given = parameters(query)
+        fault = self.meet(endpoint, given, luck, looped=query.startswith(LOOPED))
+        verdict = self.judge(endpoint, given, luck, fault)
+        scene = self._scene(request, verdict.body, self.headers(endpoint, given, luck))
         try:
-            body = self._page(given, now_s, luck, fault)
-            self.stats.codes[0] += 1
-        except Rejected as rejected:
-            body = refusal(rejected, headers["X-TSA-Trace-Id"])
-            self.stats.codes[rejected.code] += 1
-        headers["Date"] = formatdate(now_s, usegmt=True)
-        if self.switches.quota_header:
-            headers["X-RateLimit-Remaining"] = self._gate.remaining(given.get("access_token", ""), now_s)
+            if latency_s := self._weather.latency_s():
+                await asyncio.sleep(latency_s * (0.5 + (luck & 0xFFFF) / 0x10000))
+            response = await scene.play(fault)
+            if verdict.renewed:
+                await _written(response, request)
+        finally:
+            if verdict.renewed and self.on_renewal is not None:
+                self.on_renewal(verdict.renewed)
+        return response
+
+    def headers(self, endpoint: Endpoint, given: dict[str, str], luck: int) -> dict[str, str]:
+        """Those of the answer to the request that was judged last."""
+        headers = _headers(self.trace_id(luck))
+        headers["Date"] = formatdate(self._weather.now_s(), usegmt=True)
+        if (remaining := self.remaining(endpoint, given)) is not None:
+            headers["X-RateLimit-Remaining"] = remaining
+        return headers
+
+    def _scene(self, request: web.Request, body: bytes, headers: dict[str, str]) -> Scene:
         if self.switches.gzip and "gzip" in request.headers.get("Accept-Encoding", ""):
             body = zlib.compress(body, 1, 31)
             headers["Content-Encoding"] = "gzip"
@@ -124,26 +110,12 @@ class Sandbox:
             closing=self._closing,
         )
 
-    def _page(self, given: dict[str, str], now_s: float, luck: int, fault: Fault | None) -> bytes:
-        """The body of a good answer.
 
-        Raises:
-            Rejected: There is none.
-        """
-        grant = self._gate.admit(credentials(given), now_s, self.stats)
-        wanted = ask(given, self.switches)
-        account_id = wanted.account_id
-        if account_id not in self.world.sizes or (grant.accounts is not None and account_id not in grant.accounts):
-            raise Rejected(12201)
-        if code := self.switches.code_of(account_id):
-            raise Rejected(code)
-        if fault is not None and fault.kind is FaultKind.CODE:
-            raise Rejected(fault.code)
-        calls = shelf(self.world, self.switches, wanted, (self._served[account_id], luck))
-        page = leaf(calls, self.switches, wanted)
-        self._served[account_id] += 1
-        self.stats.calls += len(page.entities)
-        return answer(page, self.switches, str(UUID(int=luck << 64 | luck, version=4)), wanted.fields)
+async def _written(response: web.StreamResponse, request: web.Request) -> None:
+    """The answer's bytes are with the system; a connection that broke meanwhile takes none."""
+    with suppress(ConnectionError):
+        await response.prepare(request)
+        await response.write_eof()
 
 
 def _headers(trace_id: str) -> dict[str, str]:
@@ -172,8 +144,10 @@ async def serve(
     """
     sandbox = Sandbox(world or World(today=beijing_day(clock())), switches or Switches(), clock)
     app = web.Application()
-    app.router.add_get(PATH, sandbox.get, allow_head=False)
-    app.add_routes(Backstage(sandbox.world, sandbox.switches, sandbox.stats).routes())
+    for endpoint in Endpoint:
+        handler = sandbox.get if endpoint is Endpoint.CALLS else sandbox.renew if endpoint.renews else sandbox.accounts
+        app.router.add_get(endpoint.value, handler, allow_head=False)
+    app.add_routes(Backstage(sandbox).routes())
     app.router.add_route("*", "/{path:.*}", sandbox.unknown)
     runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0.0)
     await runner.setup()

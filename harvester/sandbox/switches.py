@@ -1,5 +1,6 @@
 """Every unknown of the API as a switch, with the behaviour thought likeliest as the default."""
 
+import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -7,11 +8,14 @@ from typing import Final
 
 from harvester.model import AccountId
 from harvester.sandbox.faults import Fault
+from harvester.sandbox.grants import ACCESS, CLIENT_ID, CLIENT_SECRET, REFRESH, Grant, Kind
 from harvester.sandbox.world import chance
 
-CLIENT_ID: Final = "1100000"
-ACCESS: Final = "sandbox-access-token"
-"""The access token that a sandbox accepts unless told otherwise."""
+__all__ = [
+    "ACCESS", "CLIENT_ID", "CLIENT_SECRET", "REFRESH", "Alignment", "CursorRule", "Empty", "EndDate", "FormerToken",
+    "Grant", "Kind", "Listing", "Numbers", "Order", "Outage", "Oversize", "Poison", "Switches", "Ties", "Total",
+]  # fmt: skip
+
 _DEAD: Final = (12201, 32211, 60002, 60003)
 """Not readable by the token, inactive, unknown, of the wrong role."""
 
@@ -78,7 +82,7 @@ class Empty(StrEnum):
 
 
 class Numbers(StrEnum):
-    """How the numbers of `page_info` are written."""
+    """How the numbers of `page_info`, or of a token's life, are written."""
 
     INT = "int"
     STRING = "string"
@@ -95,25 +99,33 @@ class Alignment(StrEnum):
     """In each second and minute of the server's clock; at its end all is free again."""
 
 
+class FormerToken(StrEnum):
+    """What becomes of the access token before when an extension gives a new one; a rotation always ends it."""
+
+    STAYS = "stays"
+    """It works until its own end."""
+    DIES = "dies"
+
+
+class Listing(StrEnum):
+    """How a list of accounts ends that is read by cursor."""
+
+    HONEST = "honest"
+    """`has_more` is false on the last page that holds an account, as documented."""
+    BARE = "bare"
+    """So it is, but by being absent, and the cursor with it: as on the official pages' examples."""
+    EMPTY_TAIL = "empty-tail"
+    """It is true there, and a page without accounts follows."""
+    ENDLESS = "endless"
+    """It is always true: pages without accounts follow for ever, each with another cursor."""
+    REPEATS = "repeats"
+    """It is always true, and every page after the first has the first one's cursor."""
+
+
+Poison = tuple[AccountId, dt.date, int | str]
+"""An account, a day, and what a window with this day meets: a return code, or a fault's name."""
 Outage = tuple[float, float, str]
 """From when, until when, in seconds since serving began, and the fault's name: `(30, 90, "unavailable")`."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Grant:
-    """One access token and what it may do.
-
-    Attributes:
-        access: The access token itself.
-        client_id: The app it was granted to; tokens of one app share its quota.
-        accounts: What it may read; `None`: every account.
-        expires_at: Unix seconds from which it answers 11000; `None`: never.
-    """
-
-    access: str = ACCESS
-    client_id: str = CLIENT_ID
-    accounts: frozenset[AccountId] | None = None
-    expires_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,9 +171,21 @@ class Switches:
         neighbour_until_s: When it ends; `None`: never.
         dead_account_share: Share, 0 to 1, of accounts that answer with a code of their own.
         account_codes: The same for named accounts, by account.
-        grants: The access tokens that work.
-        faults: Probability of each fault a request.
-        outages: Times of nothing but one fault.
+        poison: Days that spoil every window they are in, though their account is well otherwise.
+        grants: Who may ask, and with which tokens at first.
+        former_token: Whether an extension ends the access token before.
+        repeat_refresh: Whether an extension's answer repeats the refresh token; documented: it does not.
+        authorizer_info: Whether an extension's answer has it: the official page says no, its example has it.
+        new_token_after_s: Seconds before a new access token works, 11002 until then; documented for private apps: 600.
+        lives: How tokens' lives are written.
+        dead_access_code: Of an access token that was ended: 11002 or 11000. One that came to its end answers 11000.
+        dead_refresh_code: Of a refresh token that is unknown, ended or expired.
+        wrong_secret_code: Of a `client_secret` that is not the app's; no document has a code for that.
+        oauth_faults: Probability of each fault a request for tokens.
+        listing: How lists of accounts end that are read by cursor.
+        listing_faults: Probability of each fault a request for a list of accounts.
+        faults: Probability of each fault a request for calls.
+        outages: Times of nothing but one fault for requests for calls.
         fault_bytes: Size of the bodies that are far too large, after decompression.
         drip_s: Seconds between the sixteen pieces of a dripping body.
     """
@@ -201,19 +225,39 @@ class Switches:
     neighbour_until_s: float | None = None
     dead_account_share: float = 0.0
     account_codes: Mapping[AccountId, int] = field(default_factory=dict)
-    grants: tuple[Grant, ...] = (Grant(),)
+    poison: tuple[Poison, ...] = ()
+    grants: tuple[Grant, ...] = (Grant(refresh=REFRESH),)
+    former_token: FormerToken = FormerToken.STAYS
+    repeat_refresh: bool = False
+    authorizer_info: bool = True
+    new_token_after_s: float = 0.0
+    lives: Numbers = Numbers.INT
+    dead_access_code: int = 11002
+    dead_refresh_code: int = 11012
+    wrong_secret_code: int = 11007
+    oauth_faults: Mapping[Fault, float] = field(default_factory=dict)
+    listing: Listing = Listing.HONEST
+    listing_faults: Mapping[Fault, float] = field(default_factory=dict)
     faults: Mapping[Fault, float] = field(default_factory=dict)
     outages: tuple[Outage, ...] = ()
     fault_bytes: int = 256 << 20
     drip_s: float = 0.5
 
     def __post_init__(self) -> None:
-        if self.max_page_size < 1 or sum(self.faults.values()) > 1:
-            raise ValueError("a page holds a call at least, and probabilities of faults add up to 1 at most")
+        if self.max_page_size < 1:
+            raise ValueError("a page holds a call at least")
+        if any(sum(faults.values()) > 1 for faults in (self.faults, self.oauth_faults, self.listing_faults)):
+            raise ValueError("probabilities of faults add up to 1 at most")
         if self.neighbour_per_minute < 0:
             raise ValueError("a neighbour sends 0 requests a minute at least")
         for _from_s, _until_s, kind in self.outages:
             Fault.parse(kind)
+        for _account_id, _day, what in self.poison:
+            Fault.of(what)
+        refreshes = [grant.refresh for grant in self.grants if grant.refresh is not None]
+        for own in ([grant.called for grant in self.grants], [grant.access for grant in self.grants], refreshes):
+            if len(own) > len(set(own)):
+                raise ValueError("a name, an access token and a refresh token belong to one grant each")
 
     def hidden(self, served: int) -> int:
         """How many last calls of each day an account does not show after so many pages of it."""

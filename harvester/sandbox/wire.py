@@ -2,7 +2,7 @@
 
 import datetime as dt
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import parse_qsl
@@ -75,7 +75,7 @@ def credentials(given: Mapping[str, str]) -> Credentials:
         raise Rejected(18004, "nonce", "1 character")
     if len(nonce) > NONCE_CHARS_MAX:
         raise Rejected(18003, "nonce", f"{NONCE_CHARS_MAX} characters")
-    return Credentials(access=access, timestamp=_integer(given, "timestamp"), nonce=nonce)
+    return Credentials(access=access, timestamp=integer(given, "timestamp"), nonce=nonce)
 
 
 def ask(given: Mapping[str, str], switches: Switches) -> Ask:
@@ -84,8 +84,8 @@ def ask(given: Mapping[str, str], switches: Switches) -> Ask:
     Raises:
         Rejected: With the code of the first mistake, in the order of the official page's parameters.
     """
-    account_id = AccountId(_integer(given, "account_id"))
-    page_size, page = _integer(given, "page_size"), _integer(given, "page")
+    account_id = AccountId(integer(given, "account_id"))
+    page_size, page = integer(given, "page_size"), integer(given, "page")
     window = _window(_date(given, "start_date"), _date(given, "end_date"))
     after = _moment(given["search_after"]) if given.get("search_after") else None
     if page_size < 1:
@@ -98,26 +98,36 @@ def ask(given: Mapping[str, str], switches: Switches) -> Ask:
         depth = page * min(page_size, switches.max_page_size)
         if switches.max_depth is not None and depth > switches.max_depth:
             raise Rejected(60022)
-    fields = _fields(given["fields"]) if given.get("fields") else None
-    return Ask(account_id=account_id, window=window, page=page, page_size=page_size, after=after, fields=fields)
+    names = frozenset(fields(given["fields"], FIELDS) if given.get("fields") else ())
+    wanted = names if names and names != set(FIELDS) else None
+    return Ask(account_id=account_id, window=window, page=page, page_size=page_size, after=after, fields=wanted)
 
 
-def _required(given: Mapping[str, str], name: str) -> str:
+def required(given: Mapping[str, str], name: str) -> str:
+    """A parameter that has to be there.
+
+    Raises:
+        Rejected: 18001 it is not.
+    """
     if name not in given:
         raise Rejected(18001, name)
     return given[name]
 
 
-def _integer(given: Mapping[str, str], name: str) -> int:
-    """A JSON integer of 64 bits: no quotes, no sign but a minus, no leading zero, no fraction (types are strict)."""
-    text = _required(given, name)
+def integer(given: Mapping[str, str], name: str) -> int:
+    """A JSON integer of 64 bits: no quotes, no sign but a minus, no leading zero, no fraction (types are strict).
+
+    Raises:
+        Rejected: 18001 it is not there, 18002 it is none.
+    """
+    text = required(given, name)
     if not _INTEGER.fullmatch(text) or abs(number := int(text)) > _INT64_MAX:
         raise Rejected(18002, name, "integer")
     return number
 
 
 def _date(given: Mapping[str, str], name: str) -> dt.date:
-    text = _required(given, name)
+    text = required(given, name)
     try:
         return dt.date.fromisoformat(_shaped(text, _DATE))
     except ValueError:
@@ -146,14 +156,18 @@ def _window(start: dt.date, end: dt.date) -> Window:
     return Window(start, end)
 
 
-def _fields(text: str) -> frozenset[str] | None:
-    """The names to answer with; official clients send them as a JSON array, an empty one means all."""
+def fields(text: str, known: Iterable[str]) -> list[str]:
+    """The names of a JSON array, as official clients send `fields`.
+
+    Raises:
+        Rejected: 12003 no JSON, 12008 no array of names, 12009 a name that there is not.
+    """
     try:
         names = orjson.loads(text)
     except orjson.JSONDecodeError:
         raise Rejected(12003) from None
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise Rejected(12008)
-    if not set(names) <= set(FIELDS):
+    if not set(names) <= set(known):
         raise Rejected(12009)
-    return frozenset(names) if names and set(names) != set(FIELDS) else None
+    return names

@@ -40,7 +40,7 @@ _DELAYS_MS: Final = (0.0, 0.5, 1.0, 2.0, 5.0, 10.0)
 
 def world(accounts: int) -> World:
     """Accounts with some pages each."""
-    return World(today=beijing_day(time.time()), accounts=accounts, days=8, calls_per_day=1200.0)
+    return World(today=beijing_day(time.time()), accounts=accounts, days=8, calls_per_day=400.0)
 
 
 async def one_run(served: Sandbox, folder: Path, store: Path, how: Renewal) -> Report:
@@ -73,7 +73,7 @@ async def night(how: Renewal, runs: int) -> None:
     grant = Grant(access=ACCESS, refresh=REFRESH, access_life_s=_LIFE_S, expires_at=time.time() + 1.0, name="agency")
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
-        async with serve(world(64), Switches(grants=(grant,), latency_s=0.2)) as served:
+        async with serve(world(200), Switches(grants=(grant,), latency_s=0.1)) as served:
             began, reports = time.monotonic(), list[Report]()
 
             async def go(number: int) -> None:

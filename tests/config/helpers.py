@@ -13,6 +13,7 @@ TOKENS = '[tokens.agency-a]\naccess_token = "token-of-a"\n'
 ACCOUNTS = "[accounts]\nids = [2045867]\n"
 TWO_APPS = APPS + '[apps.other]\nclient_id = "2"\n'
 TWO_TOKENS = TOKENS + '[tokens.agency-b]\naccess_token = "token-of-b"\n'
+DISCOVER = '[discover.all]\nvia = "advertiser"\n'
 SMALLEST = APPS + TOKENS + ACCOUNTS
 """The least that a config must say."""
 

@@ -36,7 +36,7 @@ def test_the_least_config_has_every_default(tmp_path: Path) -> None:
     token = settings.tokens["agency-a"]
     assert (token.app, token.access_token.get_secret_value(), token.refresh_token) == ("main", "token-of-a", None)
     account = Account(id=AccountId(2045867), token=TokenName("agency-a"), app=AppName("main"))
-    assert (settings.accounts, settings.disabled, settings.notes) == ((account,), 0, ())
+    assert (settings.accounts, settings.disabled, settings.notes) == ((account,), (), ())
     assert settings.source == tmp_path / "test.toml"
 
 
@@ -92,7 +92,7 @@ def test_a_full_config_is_read_to_the_last_key(tmp_path: Path) -> None:
     assert type(app.client_secret.get_secret_value()) is str
     assert (app.requests_per_second, app.requests_per_minute, app.requests_per_day) == (16, 1000, 20_000)
     assert [(account.id, account.name) for account in settings.accounts] == [(9, None), (10, None), (7, "Cars")]
-    assert settings.disabled == 1
+    assert [account.id for account in settings.disabled] == [8]
 
 
 def test_a_byte_order_mark_does_not_matter(tmp_path: Path) -> None:

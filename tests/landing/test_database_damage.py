@@ -15,6 +15,7 @@ from harvester.landing.ledger.schema import SCHEMA_VERSION
 from harvester.model import ONE_DAY, AccountId, AppName, Window
 from tests.landing.helpers import ACCOUNT, account, slice_of
 from tests.landing.test_ledger import NOW, checkpoint, published
+from tests.landing.test_ledger_accounts import denied, poisoned
 
 MONTH = Window(date(2024, 2, 1), date(2024, 3, 1))
 ACCOUNTS = [ACCOUNT.id, AccountId(1), AccountId(2**63 - 1)]
@@ -35,6 +36,7 @@ def small(state_dir: Path) -> bytes:
         ledger.intend(published(slice_of("2024-02-25", "2024-02-26")))
         ledger.count(MAIN, 3, SENT_AT, spacing_s=0.606, going=True)
         ledger.learn(MAIN, 100, SENT_AT)
+        ledger.remember([denied(), poisoned()])
     return (state_dir / "ledger.sqlite").read_bytes()
 
 
@@ -55,6 +57,12 @@ def assert_sent(ledger: Ledger) -> None:
     assert sending.last_at == pytest.approx(SENT_AT + 20, rel=0, abs=0.001)
     assert sending.spacing_s == pytest.approx(0.606, rel=0, abs=1e-6)
     assert sending.learned_per_minute == 100
+
+
+def assert_accounts(ledger: Ledger) -> None:
+    """Of accounts that are not well a ledger says what was written, or nothing: then they are asked as any other."""
+    assert ledger.conditions() in ({}, {ACCOUNT.id: denied()})
+    assert ledger.poison() in ({}, {ACCOUNT.id: {poisoned().day: poisoned()}})
 
 
 def looked_at(state_dir: Path) -> Ledger:
@@ -135,6 +143,7 @@ def test_any_flipped_bit(tmp_path: Path) -> None:
         (tmp_path / "ledger.sqlite").write_bytes(broken)
         try:
             with looked_at(tmp_path) as ledger:
+                assert_accounts(ledger)
                 assert days_of(ledger) == expected
                 assert ledger.checkpoints() in ([], checkpoints)
                 assert [one for one in ledger.intended() if one[2]] in ([], intended)
@@ -148,7 +157,7 @@ def test_any_flipped_bit(tmp_path: Path) -> None:
     assert noticed > len(positions) / 3
 
 
-@pytest.mark.parametrize("table", ["days", "apps", "usage"])
+@pytest.mark.parametrize("table", ["days", "apps", "usage", "conditions", "poison"])
 def test_any_flipped_bit_of_what_counts(table: str, tmp_path: Path) -> None:
     """Where the days themselves lie, and what was sent, every wrong bit is noticed or without effect."""
     whole = small(tmp_path)
@@ -166,6 +175,7 @@ def test_any_flipped_bit_of_what_counts(table: str, tmp_path: Path) -> None:
         with contextlib.suppress(DamagedError), looked_at(tmp_path) as ledger:
             assert days_of(ledger) == expected
             assert_sent(ledger)
+            assert_accounts(ledger)
 
 
 @ways

@@ -13,6 +13,7 @@ from harvester.landing.ledger import Known, Ledger
 from harvester.landing.ledger.schema import SCHEMA_VERSION
 from harvester.model import ONE_DAY, AccountId, AppName, Window
 from harvester.usage import Sending
+from tests.landing import schema_3
 from tests.landing.helpers import ACCOUNT, unprivileged_folder
 from tests.landing.test_ledger import NOW, published
 
@@ -154,10 +155,26 @@ def old(state_dir: Path, more: str = "") -> Path:
 
 def old_2(state_dir: Path, more: str = "") -> Path:
     """A ledger as version 2 of the schema made it."""
+    usage = "INSERT INTO usage VALUES ('main', 473570, 42), ('main', 473569, 1), ('other', 473570, 8);"
+    return with_days(state_dir, OLD_DDL_2, f"{usage} {more}")
+
+
+def old_3(state_dir: Path, more: str = "") -> Path:
+    """A ledger as version 3 of the schema made it."""
+    last = (LAST_MINUTE + 1) * 60
+    app_seal, seal = f"{last}000 % 2147483647 * 31 - 7 - 11", f"{LAST_MINUTE} * 31 + 42 * 7"
+    app = f"'main', {last}.0, 0.0, 0, NULL, NULL, ({app_seal}) % 2147483629"
+    usage = f"'main', {LAST_MINUTE}, 42, ({seal}) % 2147483629"
+    entries = f"INSERT INTO apps VALUES ({app}); INSERT INTO usage VALUES ({usage});"  # noqa: S608 - the test's own words
+    return with_days(state_dir, schema_3.DDL, f"{entries} {more}")
+
+
+def with_days(state_dir: Path, ddl: str, more: str) -> Path:
+    """A ledger of version 2 or later, with a few days and a receipt."""
     state_dir.mkdir(exist_ok=True)
     path = state_dir / "ledger.sqlite"
     with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as database:
-        database.executescript(f"BEGIN IMMEDIATE; {OLD_DDL_2} COMMIT;")
+        database.executescript(f"BEGIN IMMEDIATE; {ddl} COMMIT;")
         database.execute("PRAGMA journal_mode = WAL")
         for whose, day in itertools.product(ACCOUNTS, range(3)):
             ordinal = MONTH.start.toordinal() + day
@@ -168,13 +185,12 @@ def old_2(state_dir: Path, more: str = "") -> Path:
             )
         receipt = ("run", 7, "2024-02-01", "2024-02-03", "short", "why", 1, 2, 3, 4, 5, 6, 7, 8, 0, 9, "then")
         database.execute("INSERT INTO receipts VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)", receipt)
-        database.execute("INSERT INTO usage VALUES ('main', 473570, 42), ('main', 473569, 1), ('other', 473570, 8)")
         database.executescript(more)
     return path
 
 
 Maker = Callable[[Path], Path]
-makers = pytest.mark.parametrize("make", [old, old_2])
+makers = pytest.mark.parametrize("make", [old, old_2, old_3])
 
 
 def assert_migrated(ledger: Ledger) -> None:
@@ -206,6 +222,7 @@ def test_older_schema(make: Maker, tmp_path: Path) -> None:
     with Ledger.open(tmp_path) as ledger:
         ledger.commit(published(), NOW)
         ledger.count(MAIN, 1, LAST_MINUTE * 60.0, spacing_s=1, going=True)
+        assert (ledger.conditions(), ledger.poison()) == ({}, {})
 
 
 @pytest.mark.parametrize("writable", [True, False])
@@ -269,7 +286,9 @@ def test_falsified_day_of_an_older_schema(way: Callable[[Path], Ledger], tmp_pat
 
 
 @ways
-@pytest.mark.parametrize(("make", "already"), [(old, "arrivals"), (old, "apps"), (old_2, "apps")])
+@pytest.mark.parametrize(
+    ("make", "already"), [(old, "arrivals"), (old, "apps"), (old_2, "apps"), (old_2, "poison"), (old_3, "rolls")]
+)
 def test_migration_that_fails(
     make: Callable[[Path, str], Path], already: str, way: Callable[[Path], Ledger], tmp_path: Path
 ) -> None:
@@ -295,7 +314,9 @@ def test_older_schema_that_may_not_be_written() -> None:
 
 def test_migration_that_the_database_ends_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """When the database has ended a failing migration by itself the cause is told, not that nothing is to undo."""
-    monkeypatch.setattr("harvester.landing.ledger.database.MIGRATE", {1: "ROLLBACK;", 2: "SELECT * FROM nowhere;"})
+    monkeypatch.setattr(
+        "harvester.landing.ledger.database.MIGRATE", {1: "ROLLBACK;", 2: "SELECT * FROM nowhere;", 3: ""}
+    )
     path = old(tmp_path)
     with pytest.raises(StorageError, match="nowhere"):
         Ledger.open(tmp_path)

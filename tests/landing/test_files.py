@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from harvester.disk import make_directory, storage
-from harvester.errors import DamagedError, StorageError
+from harvester.errors import StorageError
 from harvester.landing.files import put, replace_whole, stage
 from harvester.landing.ndjson import SUFFIXES, read_lines
 from tests.landing.disk import Disk
@@ -134,41 +134,6 @@ def test_really_full(suffix: str, tmp_path: Path, scratch: Path) -> None:
     assert not files_under(scratch)
 
 
-@pytest.mark.parametrize(
-    ("number", "advice"),
-    [
-        (errno.ENOSPC, "Free some space"),
-        (errno.EDQUOT, "Free some space"),
-        (errno.EACCES, "Make it writable"),
-        (errno.EPERM, "Make it writable"),
-        (errno.EROFS, "Make it writable"),
-        (errno.EIO, "Look after the disk"),
-        (errno.ESTALE, "It was taken away"),
-        (errno.ENOENT, "It was taken away"),
-        (errno.ENOTDIR, "It was taken away"),
-    ],
-)
-def test_translation(number: int, advice: str) -> None:
-    """An error of the system becomes one that says what was done to which path, and what to do now."""
-    with pytest.raises(StorageError) as caught, storage(Path("zone/calls"), "publish"):
-        raise OSError(number, os.strerror(number))
-    assert str(caught.value).startswith(f"cannot publish zone/calls: {os.strerror(number)}. {advice}")
-    assert not isinstance(caught.value, DamagedError)
-    assert isinstance(caught.value.__cause__, OSError)
-
-
-def test_translation_names_the_failing_path() -> None:
-    """When the system says which path failed, that path is named."""
-    with pytest.raises(StorageError, match="cannot read other:"), storage(Path("zone/calls"), "read"):
-        raise FileNotFoundError(errno.ENOENT, "No such file", "other")
-
-
-def test_translation_leaves_other_errors_alone() -> None:
-    """What is not about files passes unchanged."""
-    with pytest.raises(ZeroDivisionError), storage(Path("zone"), "read"):
-        raise ZeroDivisionError
-
-
 def test_directory_that_may_not_be_written() -> None:
     """A directory of another owner is told as such, with its path."""
     with unprivileged_folder() as folder:
@@ -187,13 +152,6 @@ def test_file_in_the_way(tmp_path: Path, scratch: Path) -> None:
     with pytest.raises(StorageError, match="dt=1"), storage(target, "publish"):
         replace_whole(target, OLD, scratch=scratch)
     assert not files_under(scratch)
-
-
-def test_a_rename_whose_source_is_gone_names_the_source(tmp_path: Path) -> None:
-    """The folder of unfinished files was taken away: that is what to bring back, not the target."""
-    staged, target = tmp_path / "unfinished" / "staged", tmp_path / "calls"
-    with pytest.raises(StorageError, match=f"publish {staged}: No such file"), storage(target, "publish"):
-        staged.replace(target)
 
 
 def test_a_zone_that_was_taken_away_is_not_made_again(tmp_path: Path, scratch: Path) -> None:

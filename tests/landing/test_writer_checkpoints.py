@@ -11,7 +11,7 @@ from harvester.landing.ledger.unfinished import Checkpoint
 from harvester.landing.part import Part
 from harvester.landing.recovery import adopt, clear_remains
 from harvester.landing.steps import Step
-from harvester.model import End, Status
+from harvester.model import End, Slice, Status
 from tests.landing.helpers import (
     ACCOUNT,
     DAYS,
@@ -129,6 +129,20 @@ async def test_failed_slice_keeps_its_checkpoint(night: Night) -> None:
     await night.drain(batch(SLICE, A, state=b"first"), batch(SLICE, B), failed)
     assert [(one.state, one.calls) for one in night.ledger.checkpoints()] == [(b"first", 1)]
     assert files_under(night.zone.scratch) == {"run-1-1.part"}
+
+
+async def test_divided_slice(night: Night) -> None:
+    """A slice that is divided leaves nothing of itself, and is no failure; its parts land like any other slice."""
+    halves = [Slice(SLICE.account, half) for half in SLICE.window.halves()]
+    divided = End(slice=SLICE, status=Status.DIVIDED, reason="a day of it fails", afresh=True)
+    failed = End(slice=halves[1], status=Status.FAILED, reason="it fails", afresh=True)
+    first = batch(halves[0], A)
+    outcomes = await night.drain(batch(SLICE, A, B, state=b"first"), divided, first, end(halves[0], 1), failed)
+    assert [one.status for one in outcomes] == [Status.DIVIDED, Status.COMPLETE, Status.FAILED]
+    assert [night.landed(day) for day in DAYS] == [[A], [], []]
+    assert night.ledger.checkpoints() == []
+    assert files_under(night.zone.scratch) == set()
+    assert [row["status"] for row in rows_of(night.ledger, "failures")] == ["failed"]
 
 
 async def test_slice_that_starts_afresh(night: Night) -> None:

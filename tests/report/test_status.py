@@ -3,9 +3,12 @@ from datetime import date
 
 import orjson
 
+from harvester.errors import Complaint
 from harvester.inspection import Arrival, Failure, Walking
-from harvester.model import ONE_DAY, AccountId, Window
+from harvester.model import ONE_DAY, AccountId, TokenName, Window
 from harvester.report.status import Standing, State, in_words, to_json
+from harvester.triage import ADVICE, Condition, Poison
+from harvester.triage import State as Health
 
 FIRST, LAST = date(2024, 2, 24), date(2024, 3, 1)
 WINDOW = Window(FIRST, LAST)
@@ -82,6 +85,40 @@ def test_accounts_that_lack_days() -> None:
     ]
 
 
+def test_accounts_that_are_not_well() -> None:
+    """Each says how it is, since when, what the API said and what to do, once; a day that is poisoned too."""
+    said = Complaint(code=12201, message="no permission", trace_id="a1")
+    denied = Condition(
+        account_id=AccountId(7), state=Health.DENIED, token=TokenName("t"), complaint=said, since=FIRST, asked_on=LAST
+    )
+    skipped = Failure(
+        window="2024-02-24..2024-03-01", status="skipped", reason="denied", at="2024-03-02T02:31:05+08:00"
+    )
+    days = [
+        Poison(account_id=AccountId(8), day=day(number), complaint=said, since=FIRST, asked_on=LAST)
+        for number in range(4)
+    ]
+    accounts = [
+        lacking(7, WINDOW, condition=denied, failure=skipped),
+        lacking(8, Window(FIRST, day(3)), poison=tuple(days)),
+        lacking(9, WINDOW, condition=replace(denied, state=Health.OK), failure=skipped),
+    ]
+    three = "2024-02-24, 2024-02-25, 2024-02-26"
+    words_of_it = 'code 12201, "no permission", trace a1'
+    assert words(replace(STATE, accounts=accounts))[2:] == [
+        "  7        -        0 of 7    0      0       2024-02-24..2024-03-01",
+        f"      denied since 2024-02-24, asked 2024-03-01: {words_of_it}; {ADVICE[Health.DENIED]}",
+        "  8        -        3 of 7    0      0       2024-02-24..2024-02-27",
+        f"      poisoned since 2024-02-24: {three} and 1 more: {words_of_it}; {ADVICE[Health.POISONED]}",
+        "  9        -        0 of 7    0      0       2024-02-24..2024-03-01",
+        "      last failure: 2024-03-02 02:31, 2024-02-24..2024-03-01 skipped: denied",
+    ]
+    shown = orjson.loads(orjson.dumps(to_json(replace(STATE, accounts=accounts))))["accounts"]
+    assert [one["state"] for one in shown] == ["denied", "poisoned", "ok"]
+    assert [len(one["poisoned_days"]) for one in shown] == [0, 4, 0]
+    assert (shown[0]["condition"]["since"], shown[0]["condition"]["code"]) == ("2024-02-24", 12201)
+
+
 def test_thousands_of_accounts_fit_a_screen() -> None:
     """Fifty in trouble are named, the rest is counted; `--all` names every one."""
     accounts = [lacking(number, WINDOW) for number in range(1000, 6000)]
@@ -133,6 +170,7 @@ def test_json() -> None:
                     "window": "2024-02-24..2024-03-01", "status": "failed", "reason": None,
                     "at": "2024-03-02T02:31:05+08:00",
                 },
+                "state": "ok", "condition": None, "poisoned_days": [],
             }
         ],
         "late_calls": {"nights": 20, "reread_days": 7, "ages": [{"age": 2, "days": 3, "calls": 4, "new": 0}]},

@@ -48,7 +48,7 @@ counts = st.fixed_dictionaries(
 outcomes = st.builds(
     lambda number, status, numbers: outcome(number, status, None if status is Status.COMPLETE else "why", **numbers),
     st.integers(1, 9),
-    st.sampled_from(Status),
+    st.sampled_from([status for status in Status if status is not Status.DIVIDED]),
     counts,
 )
 
@@ -68,6 +68,13 @@ def test_order_does_not_matter(both: tuple[list[Outcome], list[Outcome]]) -> Non
     assert sum(report.slices.values()) == len(some)
     assert len(report.troubles) == sum(one.status is not Status.COMPLETE for one in some)
     assert report.complete == all(one.status is Status.COMPLETE for one in some)
+
+
+def test_a_divided_slice_is_none() -> None:
+    """A slice that failed as a whole is counted as that, and lacks nothing: its parts are slices."""
+    report = ended(outcome(1), outcome(2, Status.DIVIDED, "why", resumed=True), outcome(2))
+    assert (report.slices, report.divided, report.resumed) == ({Status.COMPLETE: 2}, 1, 1)
+    assert report.complete
 
 
 def test_fold_leaves_the_old_report_alone() -> None:
@@ -153,6 +160,7 @@ def test_json() -> None:
         "started": "2024-03-05T01:30:00+08:00",
         "ended": "2024-03-05T02:32:03+08:00",
         "slices": {"complete": 1, "short": 1, "failed": 0, "skipped": 0, "unfinished": 0},
+        "divided": 0,
         "not_begun": 1,
         "left": [{"account_id": 3, "account_name": "name 3", "window": "2024-02-27..2024-03-04"}],
         "left_slices": 1,
@@ -184,6 +192,10 @@ def test_json() -> None:
             }
         ],
         "ended_by": "interrupt (SIGINT)",
+        "accounts_not_ok": [],
+        "poisoned_days": [],
+        "well_again": [],
+        "cured_days": [],
         "exit_code": 130,
         "complete": False,
     }
@@ -194,7 +206,7 @@ def test_json_of_any_report(some: list[Outcome]) -> None:
     """Every report is JSON, with every status counted."""
     values = orjson.loads(orjson.dumps(to_json(ended(*some))))
     assert sum(values["slices"].values()) == len(some)
-    assert values["slices"].keys() == set(Status)
+    assert values["slices"].keys() == set(Status) - {Status.DIVIDED}
     assert values.keys() == to_json(FULL).keys()
 
 
@@ -213,7 +225,7 @@ def test_words_of_a_run_without_work() -> None:
     assert in_words(ended()).startswith("COMPLETE  2024-02-27..2024-03-04: nothing was due\n")
 
 
-@pytest.mark.parametrize("status", [status for status in Status if status is not Status.COMPLETE])
+@pytest.mark.parametrize("status", [Status.SHORT, Status.FAILED, Status.SKIPPED, Status.UNFINISHED])
 def test_words_of_a_run_that_is_not_complete(status: Status) -> None:
     """The first line says that it is not complete and how much is lacking; then comes what, and why."""
     left = left_of(((slice_of(number), Expected(requests=3.4)) for number in (3, 4, 5)), begun=0)

@@ -12,8 +12,9 @@ import orjson
 from yarl import URL
 
 from harvester.model import Window
+from harvester.sandbox.endpoints import Endpoint
 from harvester.sandbox.server import PATH, Sandbox
-from harvester.sandbox.switches import ACCESS
+from harvester.sandbox.switches import ACCESS, CLIENT_ID, CLIENT_SECRET, REFRESH
 
 TODAY = dt.date(2026, 10, 31)
 NOW_S = 1_793_404_800.0
@@ -55,6 +56,38 @@ class Client:
         }
         given = {name: str(value) for name, value in parameters.items() if value is not None}
         return URL(self.sandbox.base_url + PATH).with_query(given)
+
+    async def list(self, endpoint: Endpoint = Endpoint.ADVERTISER, **changes: object) -> Any:
+        """The envelope of a list of accounts."""
+        parameters: dict[str, object] = {
+            "access_token": ACCESS,
+            "timestamp": int(NOW_S),
+            "nonce": f"list-{next(self.nonces)}",
+            "pagination_mode": "PAGINATION_MODE_CURSOR",
+            "page_size": 2,
+            **changes,
+        }
+        if endpoint is Endpoint.ADVERTISER:
+            parameters.setdefault("fields", '["account_id","corporation_name","system_status"]')
+        return await self.get(endpoint, **parameters)
+
+    async def renew(self, endpoint: Endpoint = Endpoint.EXTEND, **changes: object) -> Any:
+        """The envelope of a request for tokens."""
+        parameters: dict[str, object] = {
+            "client_id": CLIENT_ID,
+            "client_secret": CLIENT_SECRET,
+            "refresh_token": REFRESH,
+            "grant_type": "refresh_token" if endpoint is Endpoint.EXTEND else None,
+            **changes,
+        }
+        return await self.get(endpoint, **parameters)
+
+    async def get(self, path: str, **parameters: object) -> Any:
+        """The envelope of any answer, which comes with HTTP 200; `None` leaves a parameter out."""
+        given = {name: str(value) for name, value in parameters.items() if value is not None}
+        async with self.session.get(URL(self.sandbox.base_url + path).with_query(given)) as response:
+            assert response.status == 200
+            return orjson.loads(await response.read())
 
     async def body(self, **changes: object) -> bytes:
         """One answer's body; the answer is an envelope with HTTP 200."""

@@ -11,8 +11,22 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from harvester.sandbox.command import config, sandbox_command
-from harvester.sandbox.switches import ACCESS, Alignment, Switches
+from harvester.model import AccountId
+from harvester.sandbox.command import config, sandbox_command, the_grant
+from harvester.sandbox.faults import Fault
+from harvester.sandbox.grants import SCOPES
+from harvester.sandbox.switches import (
+    ACCESS,
+    CLIENT_SECRET,
+    REFRESH,
+    Alignment,
+    FormerToken,
+    Grant,
+    Kind,
+    Listing,
+    Numbers,
+    Switches,
+)
 from harvester.sandbox.world import World
 
 
@@ -29,7 +43,8 @@ def test_it_serves_until_told_to_stop_and_writes_what_a_run_needs(tmp_path: Path
         assert process.wait(timeout=20) == 0
     written = tomllib.loads(nightly.read_text())
     assert written["api"]["base_url"] == address
-    assert written["tokens"]["sandbox"]["access_token"] == ACCESS
+    assert written["tokens"]["sandbox"] == {"app": "sandbox", "access_token": ACCESS, "refresh_token": REFRESH}
+    assert written["apps"]["sandbox"]["client_secret"] == CLIENT_SECRET
     assert written["apps"]["sandbox"]["requests_per_minute"] == 600
     lines = (tmp_path / written["accounts"]["file"]).read_text().splitlines()
     assert lines[0] == "account_id"
@@ -62,6 +77,14 @@ def test_a_config_without_quotas_has_none() -> None:
         (["--outage", "9s-2s=reset"], "ends before it begins"),
         (["--neighbour-per-minute", "-1"], "is not in the range"),
         (["--next-penalty", "5"], "is not a number with a unit"),
+        (["--access-life", "1w"], "is not a number with a unit"),
+        (["--former-token", "lives"], "is not one of"),
+        (["--oauth-fault", "nope=1"], "is not a fault and its probability"),
+        (["--oauth-fault", "reset=.6", "--oauth-fault", "hang=.6"], "add up to 1"),
+        (["--poison", "7:2026-10-30=nope"], "is not an account, a day and a return code or fault"),
+        (["--poison", "7:2026-13-30=1"], "is not an account, a day and a return code or fault"),
+        (["--poison", "7=51001"], "is not an account, a day and a return code or fault"),
+        (["--poison", "x:2026-10-30=51001"], "is not an account, a day and a return code or fault"),
     ],
 )
 def test_wrong_options_are_usage_errors(options: list[str], message: str) -> None:
@@ -120,3 +143,55 @@ def test_units_are_read() -> None:
         {"code:51001": 0.5},
         {7: 12201},
     )
+
+
+def test_a_grant_is_told_by_options() -> None:
+    """Its lives, its scopes, its kind; its first access token is as young as the sandbox, a day by default."""
+    parsed = sandbox_command.make_context("sandbox", []).params
+    assert the_grant(parsed, 1_000.0) == Grant(refresh=REFRESH, expires_at=87_400.0)
+    assert Switches().grants == (Grant(refresh=REFRESH),)
+    options = ["--access-life=10m", "--refresh-life=1.5d", "--scope=a", "--scope=b", "--kind=organization"]
+    parsed = sandbox_command.make_context("sandbox", options).params
+    assert the_grant(parsed, 1_000.0) == Grant(
+        refresh=REFRESH,
+        expires_at=1_600.0,
+        access_life_s=600.0,
+        refresh_life_s=129_600.0,
+        scopes=("a", "b"),
+        kind=Kind.ORGANIZATION,
+    )
+    assert the_grant(sandbox_command.make_context("sandbox", []).params, 0.0).scopes == SCOPES
+
+
+def test_what_tokens_and_lists_do_is_told_by_options() -> None:
+    """Each switch by its name, as the others."""
+    options = [
+        *("--former-token=dies", "--repeat-refresh", "--no-authorizer-info", "--new-token-after=10m", "--lives=string"),
+        *("--dead-access-code=11000", "--dead-refresh-code=11010", "--wrong-secret-code=11004", "--listing=endless"),
+        *("--oauth-fault=reset=.5", "--listing-fault=code:51001=.25"),
+        *("--poison=7:2026-10-30=51001", "--poison=7:2026-10-31=reset"),
+    ]
+    parsed = sandbox_command.make_context("sandbox", options).params
+    switches = Switches(**{field.name: parsed[field.name] for field in fields(Switches) if field.name in parsed})
+    assert switches == Switches(
+        former_token=FormerToken.DIES,
+        repeat_refresh=True,
+        authorizer_info=False,
+        new_token_after_s=600.0,
+        lives=Numbers.STRING,
+        dead_access_code=11000,
+        dead_refresh_code=11010,
+        wrong_secret_code=11004,
+        listing=Listing.ENDLESS,
+        oauth_faults={Fault.parse("reset"): 0.5},
+        listing_faults={Fault.parse("code:51001"): 0.25},
+        poison=((AccountId(7), dt.date(2026, 10, 30), 51001), (AccountId(7), dt.date(2026, 10, 31), "reset")),
+    )
+
+
+def test_a_grant_without_a_refresh_token_is_written_without_one() -> None:
+    """The config has no empty secret."""
+    text = config("http://127.0.0.1:1", Switches(grants=(Grant(access="only", client_id="7"),)), accounts="ids = [1]")
+    written = tomllib.loads(text)
+    assert written["tokens"]["sandbox"] == {"app": "sandbox", "access_token": "only"}
+    assert written["apps"]["sandbox"]["client_id"] == "7"

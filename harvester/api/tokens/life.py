@@ -188,7 +188,7 @@ def invalid(life: Life, serial: int, said: str, now: float) -> Life:
     """The API says that the access token is invalid, at Unix time `now`."""
     pair = life.pair
     young = serial == life.serial and not life.proven and pair.since is not None and now < pair.since + _KNOCKS_S[-1]
-    if young:
+    if young and life.gone not in {Gone.EXPIRED, Gone.INVALID}:
         return replace(life, gone=Gone.YOUNG, said=said, knocks=life.knocks + 1)
     return _refused(life, serial, Gone.INVALID, said)
 
@@ -204,11 +204,15 @@ def _refused(life: Life, serial: int, gone: Gone, said: str) -> Life:
 
 def stopped(life: Life, serial: int, why: str) -> Life:
     """The API says that a person has to do something first."""
+    if serial == life.serial - 1 and life.former:
+        return replace(life, former=None)
     return life if serial != life.serial or life.dead else replace(life, dead=why)
 
 
 def adopted(life: Life, pair: Pair, former: Pair | None, serial: int) -> Life:
     """There is a newer pair: renewed by this process, or found in the store."""
+    if former and life.gone in {Gone.EXPIRED, Gone.INVALID} and former.access == life.pair.access:
+        former = None  # whoever stored it did not know
     return replace(
         life, pair=pair, former=former, serial=serial, proven=False, gone=None, said="", reread=False, knocks=0,
         failures=0, failing_since=None, renew_at=-inf, failure="",
@@ -223,7 +227,7 @@ def looked(life: Life) -> Life:
 def not_renewed(life: Life, why: str, now: float) -> Life:
     """A renewal failed at Unix time `now`, and may be tried again."""
     failures, since = life.failures + 1, life.failing_since if life.failing_since is not None else now
-    wait_s = min(_MAX_BACKOFF_S, 2.0**failures)
+    wait_s = min(_MAX_BACKOFF_S, 2.0 ** min(failures, 10))
     failed = replace(life, failures=failures, failing_since=since, renew_at=now + wait_s, failure=why)
     useless = life.gone is not None or (life.pair.access_until is not None and now >= life.pair.access_until)
     if useless and now - since >= life.patience_s:

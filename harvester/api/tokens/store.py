@@ -22,8 +22,8 @@ from harvester.errors import StorageError
 
 log = logging.getLogger(__name__)
 
-_ROOM_BYTES: Final = 64 * 1024
-"""More than any pair takes."""
+_ROOM_BYTES: Final = 256 * 1024
+"""More than any two pairs take: four tokens of 4096 characters, and the longest scopes."""
 
 
 class Step(StrEnum):
@@ -66,9 +66,9 @@ class TokenStore:
         Raises:
             StorageError: They cannot be made so, or belong to somebody else.
         """
-        if not self.folder.exists():
-            return []
         with storage(self.folder, "look after"):
+            if not self.folder.exists():
+                return []
             paths = [self.folder, *sorted(path for path in self.folder.iterdir() if not path.is_dir())]
             return [str(path) for path in paths if _made_private(path)]
 
@@ -104,9 +104,7 @@ class TokenStore:
             _made_private(self.folder)
             handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         try:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
+            if not _locked(handle, path):
                 yield False
                 return
             self._take_up(name)
@@ -206,6 +204,16 @@ def _beside(path: Path) -> Path:
     return path.with_name(f"{path.name}.new")
 
 
+def _locked(handle: int, path: Path) -> bool:
+    """Whether nobody else keeps it locked. Raises `StorageError` where files cannot be."""
+    with storage(path, "lock"):
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+
 def _write_all(handle: int, content: bytes) -> None:
     while content:
         content = content[os.write(handle, content) :]
@@ -224,10 +232,10 @@ def _sync(path: Path) -> None:
 
 def _made_private(path: Path) -> bool:
     """Whether it had to be made so that its owner alone may read it."""
-    found = path.lstat()
-    if stat.S_ISLNK(found.st_mode) and path.is_file():
+    if path.is_symlink() and not path.is_dir():
         raise StorageError(f"{path} is a link, and tokens are kept in files of their own: remove it and run again")
-    if not stat.S_IMODE(found.st_mode) & 0o077:
-        return False
-    path.chmod(0o700 if path.is_dir() else 0o600)
-    return True
+    with contextlib.suppress(FileNotFoundError):  # another process has put its new pair into its place
+        if stat.S_IMODE(path.stat().st_mode) & 0o077:
+            path.chmod(0o700 if path.is_dir() else 0o600)
+            return True
+    return False

@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Final
 
+from harvester.landing.ledger.accounts import Accounts
+from harvester.landing.ledger.hints import Hints
+from harvester.landing.ledger.rolls import Rolls
 from harvester.landing.ledger.schema import seal_of
 from harvester.landing.ledger.unfinished import Unfinished
 from harvester.landing.ledger.usage import Usage
@@ -40,7 +43,7 @@ class Known:
     queued: bool = False
 
 
-class Ledger(Unfinished, Usage):
+class Ledger(Unfinished, Usage, Accounts, Rolls, Hints):
     """What has been committed."""
 
     def known(self, window: Window, accounts: Iterable[AccountId]) -> dict[AccountId, dict[date, Known]]:
@@ -129,7 +132,8 @@ class Ledger(Unfinished, Usage):
     def commit(self, publication: Publication, at: datetime) -> None:
         """Records how a slice ended and how its days stand, in one transaction.
 
-        A finished walk's checkpoint is forgotten, as are those of other slices of the account that share a day.
+        A finished walk's checkpoint is forgotten, as are those of other slices of the account that share a day, and its
+        days are poisoned no more.
 
         Args:
             publication: What is done by now.
@@ -152,7 +156,7 @@ class Ledger(Unfinished, Usage):
                 "INSERT OR REPLACE INTO receipts VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
                 (one.run_id, *slice_of, one.status, one.reason, *counts, *sums, one.quarantined, now),
             )
-            if one.status is not Status.COMPLETE:
+            if one.status not in {Status.COMPLETE, Status.DIVIDED}:
                 db.execute(
                     "INSERT OR REPLACE INTO failures VALUES (?,?,?,?,?,?)", (*slice_of, one.status, one.reason, now)
                 )
@@ -162,6 +166,10 @@ class Ledger(Unfinished, Usage):
                 db.execute(
                     "DELETE FROM checkpoints WHERE account_id = ? AND first_day <= ? AND last_day >= ?",
                     (one.account_id, str(last), str(first)),
+                )
+                db.execute(
+                    "DELETE FROM poison WHERE account_id = ? AND day BETWEEN ? AND ?",
+                    (one.account_id, first.toordinal(), last.toordinal()),
                 )
             db.execute("DELETE FROM publications WHERE account_id = ? AND first_day = ? AND last_day = ?", slice_of)
 

@@ -142,11 +142,12 @@ CREATE TABLE usage (  -- requests sent, by app and minute (Unix time / 60)
 _ACCOUNTS: Final = """
 CREATE TABLE conditions (  -- how an account was found when it was asked last; absent: it never refused
     account_id INTEGER PRIMARY KEY,
-    state TEXT NOT NULL,        -- ok, denied, inactive, unknown
+    state TEXT NOT NULL,        -- ok, denied, inactive, unknown, failing
     token TEXT NOT NULL,        -- the name of the token that it was asked with
     code INTEGER, message TEXT, message_cn TEXT, trace_id TEXT,  -- the API's own words
     since INTEGER NOT NULL,     -- the Beijing day on which it was found so first
-    asked_on INTEGER NOT NULL   -- the Beijing day on which it was asked last
+    asked_on INTEGER NOT NULL,  -- the Beijing day on which it was asked last
+    digest BLOB NOT NULL        -- of all of that
 );
 CREATE TABLE poison (  -- days that an account's requests fail on, while others go
     account_id INTEGER NOT NULL,
@@ -154,6 +155,7 @@ CREATE TABLE poison (  -- days that an account's requests fail on, while others 
     code INTEGER, message TEXT, message_cn TEXT, trace_id TEXT,
     since INTEGER NOT NULL,
     asked_on INTEGER NOT NULL,
+    digest BLOB NOT NULL,       -- of all of that
     PRIMARY KEY (account_id, day)
 ) WITHOUT ROWID;
 CREATE TABLE rolls (  -- when the accounts under a token were listed last, whole

@@ -1,0 +1,36 @@
+"""What the ledger knows of the API's open questions, for a run, and what the run's own answers show of them, for it."""
+
+from collections.abc import Callable
+
+from harvester.harvest.desk import Findings
+from harvester.harvest.hints import hints_of, news
+from harvester.landing.ledger import Ledger
+
+
+class Hintbook:
+    """Hints, over one run.
+
+    Args:
+        ledger: Where they are kept.
+        page_size: What the config asks for.
+        wall: Unix seconds.
+
+    Attributes:
+        hints: What the run begins with.
+        found: What its walks found out; to be set before `close`.
+
+    Raises:
+        StorageError: The ledger cannot be read.
+    """
+
+    def __init__(self, ledger: Ledger, page_size: int, wall: Callable[[], float]) -> None:
+        self._ledger = ledger
+        self._wall = wall
+        self._known = ledger.hints()
+        self.hints = hints_of(self._known, wall(), page_size)
+        self.found = Findings()
+
+    def close(self) -> None:
+        """Keeps what is new. Raises `StorageError`."""
+        if new := news(self._known, self.found, self._wall()):
+            self._ledger.keep_hints(new)
