@@ -20,7 +20,7 @@ from harvester.assign import Options, assignment_of
 from harvester.cli import main
 from harvester.config import load
 from harvester.landing.ndjson import read_lines
-from harvester.sandbox.switches import ACCESS
+from harvester.sandbox.switches import ACCESS, REFRESH
 
 HARVESTER = (sys.executable, "-W", "error", "-m", "harvester")
 
@@ -144,13 +144,15 @@ def test_a_partial_run_names_what_is_missing(tmp_path: Path) -> None:
         done = harvester("run", served.config)
     assert done.returncode == 3
     assert done.stdout.startswith("NOT COMPLETE")
-    assert "code 12201, the token may not read this account" in done.stdout
+    assert "denied (1; new): code 12201" in done.stdout
+    assert "authorise the app, or take it out (enabled = false)" in done.stdout
     assert "20000562" in done.stdout
 
 
 def test_no_token_works(served: Served) -> None:
     """Exit code 5, and the token is named, not shown."""
     served.edit(ACCESS, "a-token-that-nobody-must-see")
+    served.edit(REFRESH, "nor-a-refresh-token-that-nobody-must-see")
     done = harvester("run", served.config)
     assert done.returncode == 5
     assert "token sandbox" in done.stdout

@@ -37,4 +37,5 @@ class _Json(logging.Formatter):
         }
         if record.exc_text:  # the net under all lines has written it
             line["error"] = record.exc_text
-        return orjson.dumps(line).decode()
+        printable = {name: text.encode(errors="backslashreplace").decode() for name, text in line.items()}
+        return orjson.dumps(printable).decode()  # a path may hold bytes that are no text

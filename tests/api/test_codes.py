@@ -11,7 +11,7 @@ from harvester.api.codes import TABLE, Fault, Verdict, judge
 RETURN_CODES = [
     ("11000", Verdict.RENEW_TOKEN),
     ("11002", Verdict.REREAD_TOKEN),
-    ("11004 11005 11007 11010 11012 11030", Verdict.STOP_TOKEN),
+    ("11004 11005 11007 11011 11010 11012 11030", Verdict.STOP_TOKEN),
     ("11014, 60001, 60081", Verdict.STOP_TOKEN),
     ("12100", Verdict.RETRY_NOW),
     ("12101", Verdict.FIX_CLOCK),
@@ -21,6 +21,7 @@ RETURN_CODES = [
         "12000 12003 12007 12008 12009 18001–18014 60008–60011 60014 60015 60069–60073 31002 31057",  # noqa: RUF001 - as documented
         Verdict.FAIL_SLICE,
     ),
+    ("71003 71004", Verdict.FAIL_SLICE),  # of organization_account_relation/get
     ("60012 60022", Verdict.LESS_DEEP),
     ("60013", Verdict.SMALLER_PAGE),
     ("11016", Verdict.WAIT_A_SECOND),

@@ -93,7 +93,9 @@ async def _run(errand: dict[str, Any]) -> Result:
     )
     name = TokenName(errand["name"])
     pair, former = held(credentials, store.read(name))
-    keeper = Keeper(name, credentials, Life(pair=pair, former=former, serial=errand["serial"], renewable=True))
+    keeper = Keeper(
+        name, credentials, Life(pair=pair, former=former, serial=errand["serial"], renewable=True, equipped=True)
+    )
     async with AiohttpTransport(errand["base_url"], timeout_s=errand["timeout_s"]) as transport:
         return await Renewer(transport, time.time, store).attempt(keeper)
 

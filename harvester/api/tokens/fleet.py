@@ -122,8 +122,15 @@ class Tokens:
         stored = self._store.read(name) if self._store else None
         pair, former = held(credentials, stored)
         serial = stored.serial if stored else 0
-        renewable = credentials.client_secret is not None and pair.refresh is not None
-        begun = Life(pair=pair, former=former, serial=serial, renewable=renewable, patience_s=self._patience_s)
+        equipped = credentials.client_secret is not None
+        begun = Life(
+            pair=pair,
+            former=former,
+            serial=serial,
+            renewable=equipped and pair.refresh is not None,
+            equipped=equipped,
+            patience_s=self._patience_s,
+        )
         return Keeper(name, credentials, begun)
 
     @asynccontextmanager

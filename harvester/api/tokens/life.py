@@ -79,6 +79,7 @@ class Life:
         pair: What is held now.
         serial: Counts what was held: an answer to an older one says nothing of this one.
         renewable: Whether a renewal can be tried.
+        equipped: Whether the config has the app's secret, so that a renewal can be tried as long as none is refused.
         patience_s: How long renewals may fail before the token is given up; infinite for ever.
         former: The pair before, while its access token may still do.
         proven: Whether an answer has shown that the access token works.
@@ -86,7 +87,8 @@ class Life:
         said: What the API said then, for a person.
         reread: Whether the store was looked at since.
         knocks: How often a token that does not work yet was tried.
-        in_vain: Renewals in a row whose token never worked.
+        fresh: Whether the pair came since the run began.
+        in_vain: Pairs in a row that came since then and never worked, before this one.
         failures: Renewals in a row that failed.
         failing_since: Unix time of the first of them.
         renew_at: Unix time before which none is tried.
@@ -97,6 +99,7 @@ class Life:
     pair: Pair
     serial: int = 0
     renewable: bool = False
+    equipped: bool = False
     patience_s: float = inf
     former: Pair | None = None
     proven: bool = False
@@ -104,6 +107,7 @@ class Life:
     said: str = ""
     reread: bool = False
     knocks: int = 0
+    fresh: bool = False
     in_vain: int = 0
     failures: int = 0
     failing_since: float | None = None
@@ -130,14 +134,14 @@ def _when_gone(life: Life, now: float) -> Todo:
         return Reread()
     if not life.renewable:
         return Dead(_cannot_go_on(life))
-    if life.in_vain >= _MOST_IN_VAIN:
-        return Dead(f"{life.said}; so was each of {life.in_vain} new ones: authorise the app again")
+    if _vain(life) >= _MOST_IN_VAIN:
+        return Dead(f"{life.said}, as each of {_vain(life)} new ones: authorise the app again")
     return Renew() if now >= life.renew_at else Wait(life.renew_at, f"its renewal failed: {life.failure}")
 
 
 def _while_it_works(life: Life, now: float) -> Todo:
     pair = life.pair
-    if life.renewable and is_due(pair, now):
+    if life.renewable and is_due(pair, now) and _vain(life) < _MOST_IN_VAIN:
         if now >= life.renew_at:
             return Renew()
         if pair.access_until is not None and now >= pair.access_until:
@@ -146,7 +150,7 @@ def _while_it_works(life: Life, now: float) -> Todo:
 
 
 def _while_young(life: Life, now: float) -> Todo:
-    since = life.pair.since or 0.0
+    since = min(life.pair.since or 0.0, now)  # a clock may have been set back
     knock_at = since + _KNOCKS_S[min(life.knocks, len(_KNOCKS_S)) - 1]
     former = life.former
     if former and (former.access_until is None or now < former.access_until):
@@ -187,7 +191,8 @@ def expired(life: Life, serial: int, said: str) -> Life:
 def invalid(life: Life, serial: int, said: str, now: float) -> Life:
     """The API says that the access token is invalid, at Unix time `now`."""
     pair = life.pair
-    young = serial == life.serial and not life.proven and pair.since is not None and now < pair.since + _KNOCKS_S[-1]
+    is_new = pair.since is not None and now < pair.since + _KNOCKS_S[-1]
+    young = serial == life.serial and not life.proven and is_new
     if young and life.gone not in {Gone.EXPIRED, Gone.INVALID}:
         return replace(life, gone=Gone.YOUNG, said=said, knocks=life.knocks + 1)
     return _refused(life, serial, Gone.INVALID, said)
@@ -198,8 +203,12 @@ def _refused(life: Life, serial: int, gone: Gone, said: str) -> Life:
         return replace(life, former=None)
     if serial != life.serial or life.gone in {Gone.EXPIRED, Gone.INVALID}:
         return life
-    in_vain = life.in_vain + (life.serial > 0 and not life.proven)
-    return replace(life, gone=gone, said=said, reread=False, in_vain=in_vain)
+    return replace(life, gone=gone, said=said, reread=False)
+
+
+def _vain(life: Life) -> int:
+    """Pairs in a row that came since the run began and have not worked."""
+    return life.in_vain + (life.fresh and not life.proven)
 
 
 def stopped(life: Life, serial: int, why: str) -> Life:
@@ -215,7 +224,8 @@ def adopted(life: Life, pair: Pair, former: Pair | None, serial: int) -> Life:
         former = None  # whoever stored it did not know
     return replace(
         life, pair=pair, former=former, serial=serial, proven=False, gone=None, said="", reread=False, knocks=0,
-        failures=0, failing_since=None, renew_at=-inf, failure="",
+        failures=0, failing_since=None, renew_at=-inf, failure="", fresh=True, in_vain=_vain(life),
+        renewable=life.equipped and pair.refresh is not None,
     )  # fmt: skip
 
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Final
 import anyio
 
 from harvester.api.codes import TABLE, Fault, Verdict, judge
-from harvester.api.oauth import read_renewal, request_renewal
 from harvester.api.tokens import life
+from harvester.api.tokens.oauth import read_renewal, request_renewal
 from harvester.api.tokens.pair import Pair, Renewal
 from harvester.api.tokens.store import TokenStore
 from harvester.api.tokens.stored import Stored, held, mark_of

@@ -58,7 +58,7 @@ def held(credentials: Credentials, stored: Stored | None) -> tuple[Pair, Pair | 
     if changed_access and changed_refresh:
         return config, None
     if changed_access:
-        return replace(stored.pair, access=credentials.access, access_until=None, since=None), None
+        return replace(stored.pair, access=credentials.access, access_until=None, since=None, scopes=()), None
     return replace(stored.pair, refresh=credentials.refresh, refresh_until=None), None
 
 

@@ -22,8 +22,10 @@ def note_of(name: str, life: Life, now: float) -> str | None:
         return None
     pair = life.pair
     if life.failure:
-        until = f" until {at(pair.access_until)}" if pair.access_until else " until it dies"
         again = "it is tried again" if life.renewable else "authorise the app again"
+        if pair.access_until is not None and now >= pair.access_until:
+            return f"token {name} has expired and could not be renewed: {life.failure}; {again}"
+        until = f" until {at(pair.access_until)}" if pair.access_until else " until it dies"
         return f"token {name} could not be renewed: {life.failure}; it is used{until}, {again}"
     if pair.refresh_until is not None and pair.refresh_until - now <= WARN_S:
         return (

@@ -37,7 +37,7 @@ def given_at(
 NEW = given_at(NOW_S)
 FRESH = Life(pair=CONFIG)
 """The config's token, which nothing renews."""
-RENEWABLE = Life(pair=CONFIG, renewable=True)
+RENEWABLE = Life(pair=CONFIG, renewable=True, equipped=True)
 RENEWED = lives.adopted(RENEWABLE, NEW, None, 1)
 KEPT = lives.adopted(RENEWABLE, NEW, CONFIG, 1)
 """Renewed by an extension, which may have left the token before alive."""
@@ -130,7 +130,7 @@ class TestEarly:
     )
     def test_the_table(self, pair: Pair, due_after_s: float | None) -> None:
         """Half an hour or a tenth of its life for an access token, 8 days or a quarter for a refresh token."""
-        life = Life(pair=pair, renewable=True, proven=True)
+        life = Life(pair=pair, renewable=True, equipped=True, proven=True)
         if due_after_s is None:
             assert todo(life, NOW_S + 1e9) == Use(pair, 0, alone=False)
             return
@@ -151,7 +151,7 @@ class TestEarly:
 
     def test_a_token_that_does_not_work_yet_is_not_renewed(self) -> None:
         """Renewing it would begin its 10 minutes anew."""
-        life = after(Life(pair=given_at(NOW_S, life_s=300), serial=1, renewable=True), invalid(1))
+        life = after(Life(pair=given_at(NOW_S, life_s=300), serial=1, renewable=True, equipped=True), invalid(1))
         assert isinstance(todo(life, NOW_S + 299), Use)
         assert isinstance(todo(life, NOW_S + 59), Wait)
 
@@ -233,7 +233,7 @@ class TestYoung:
             asked.append(waiting.until - NOW_S)
             life = after(life, invalid(1, waiting.until))
         assert tuple(asked) == KNOCKS_S
-        assert (life.gone, life.in_vain) == (Gone.INVALID, 1)
+        assert life.gone is Gone.INVALID
         assert todo(lives.looked(life), NOW_S + 605) == Renew()
 
     @pytest.mark.parametrize("knocks", range(len(KNOCKS_S)))
@@ -349,7 +349,7 @@ class TestRenewalsThatFail:
 
     def test_a_token_that_still_lives_is_used_meanwhile(self) -> None:
         """Until it ends by its own life, and while nobody says a word against it."""
-        life = Life(pair=NEW, serial=1, renewable=True, proven=True)
+        life = Life(pair=NEW, serial=1, renewable=True, equipped=True, proven=True)
         due = NOW_S + DAY_S - 1_800
         life = after(life, failed(due))
         assert todo(life, due + 1.9) == Use(NEW, 1, alone=False)
@@ -360,7 +360,7 @@ class TestRenewalsThatFail:
     def test_a_refresh_token_that_ends_soon_holds_nothing_up(self) -> None:
         """The access token works whether that can be renewed or not."""
         pair = given_at(NOW_S, life_s=None, refresh_s=30 * DAY_S)
-        life = after(Life(pair=pair, renewable=True, proven=True), failed(NOW_S + 23 * DAY_S))
+        life = after(Life(pair=pair, renewable=True, equipped=True, proven=True), failed(NOW_S + 23 * DAY_S))
         assert todo(life, NOW_S + 23 * DAY_S) == Use(pair, 0, alone=False)
 
     @pytest.mark.parametrize(
@@ -385,7 +385,7 @@ class TestRenewalsThatFail:
 
     def test_patience_does_not_end_while_the_token_lives(self) -> None:
         """It is given up when it has ended."""
-        life = Life(pair=NEW, serial=1, renewable=True, proven=True, patience_s=60.0)
+        life = Life(pair=NEW, serial=1, renewable=True, equipped=True, proven=True, patience_s=60.0)
         life = after(life, failed(NOW_S + DAY_S - 1_000), failed(NOW_S + DAY_S - 500))
         assert todo(life, NOW_S + DAY_S - 499) == Use(NEW, 1, alone=False)
         assert isinstance(todo(after(life, failed(NOW_S + DAY_S)), NOW_S + DAY_S), Dead)
@@ -405,7 +405,7 @@ class TestRenewalsThatFail:
     )
     def test_one_that_is_refused_for_good_is_not_tried_again(self, said: Callable[[Life], Life], why: str) -> None:
         """While the access token works it is used; when it dies, a person has to authorise the app again."""
-        life = after(Life(pair=NEW, renewable=True, proven=True), refused)
+        life = after(Life(pair=NEW, renewable=True, equipped=True, proven=True), refused)
         assert todo(life, NOW_S + DAY_S + 1) == Use(NEW, 0, alone=False)
         life = after(life, said)
         assert todo(life, NOW_S) == Reread()
@@ -421,7 +421,7 @@ class TestInVain:
         """A person has to look; the message says what was said."""
         life = after(RENEWABLE, expired(), renewed(1), expired(1), renewed(2), expired(2))
         assert todo(life, NOW_S) == Reread()
-        assert todo(lives.looked(life), NOW_S) == Dead(f"{EXPIRED}; so was each of 2 new ones: authorise the app again")
+        assert todo(lives.looked(life), NOW_S) == Dead(f"{EXPIRED}, as each of 2 new ones: authorise the app again")
 
     def test_one_that_works_begins_the_row_anew(self) -> None:
         """However briefly."""
@@ -431,7 +431,23 @@ class TestInVain:
 
     def test_the_configs_own_does_not_count(self) -> None:
         """No renewal brought it."""
-        assert after(RENEWABLE, expired()).in_vain == 0
+        life = after(RENEWABLE, expired(), renewed(1), expired(1))
+        assert todo(lives.looked(life), NOW_S) == Renew()
+
+    def test_nor_does_one_of_an_earlier_run(self) -> None:
+        """It may have died of age."""
+        stored = Life(pair=NEW, serial=7, renewable=True, equipped=True)
+        life = after(stored, expired(7), renewed(8), expired(8))
+        assert todo(lives.looked(life), NOW_S) == Renew()
+
+    def test_a_life_that_is_too_short_is_not_renewed_for_ever(self) -> None:
+        """What is due again before it was ever tried counts as well; then it is used until the API speaks."""
+        short = replace(NEW, since=NOW_S - 10, access_until=NOW_S - 9)
+        life = RENEWABLE
+        for serial in (1, 2):
+            assert todo(lives.adopted(life, short, None, serial), NOW_S) in (Renew(), Use(short, 2, alone=True))
+            life = lives.adopted(life, short, None, serial)
+        assert todo(life, NOW_S) == Use(short, 2, alone=True)
 
 
 class TestAdopted:
@@ -451,7 +467,9 @@ class TestAdopted:
         """Whatever was known of the one before."""
         serial = life.serial + 1
         adopted = lives.adopted(life, NEW, None, serial)
-        assert adopted == Life(pair=NEW, serial=serial, renewable=True, in_vain=life.in_vain)
+        assert adopted == Life(
+            pair=NEW, serial=serial, renewable=True, equipped=True, fresh=True, in_vain=adopted.in_vain
+        )
         assert todo(adopted, NOW_S) == Use(NEW, serial, alone=True)
 
     def test_what_is_known_to_be_dead_does_not_come_back_as_the_former_one(self) -> None:
@@ -645,7 +663,7 @@ def test_a_token_of_which_nothing_good_is_heard_dies_after_a_few_requests(
 
 TEXTS = [
     todo(lives.looked(after(begun, said)), NOW_S)
-    for begun in (FRESH, after(Life(pair=NEW, renewable=True, proven=True), refused))
+    for begun in (FRESH, after(Life(pair=NEW, renewable=True, equipped=True, proven=True), refused))
     for said in (expired(), invalid())
 ]
 

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 import harvester.api.tokens  # noqa: F401 - first, since it and oauth import each other
-from harvester.api.oauth import _LONGEST, _SCOPES_MOST
 from harvester.api.tokens import store as room
+from harvester.api.tokens.oauth import _LONGEST, _SCOPES_MOST
 from harvester.api.tokens.pair import Pair
 from harvester.api.tokens.store import Step, TokenStore
 from harvester.api.tokens.stored import Stored, encode

@@ -217,12 +217,12 @@ class TestHeld:
             (
                 replace(CONFIG, access=NEW_ACCESS),
                 UNTOUCHED,
-                (replace(PAIR, access=NEW_ACCESS, access_until=None, since=None), None),
+                (replace(PAIR, access=NEW_ACCESS, access_until=None, since=None, scopes=()), None),
             ),
             (
                 replace(CONFIG, access=NEW_ACCESS, refresh=None),
                 WITHOUT,
-                (replace(PAIR, access=NEW_ACCESS, access_until=None, since=None), None),
+                (replace(PAIR, access=NEW_ACCESS, access_until=None, since=None, scopes=()), None),
             ),
             # the refresh token was changed, given or taken away: the stored access token goes on
             (

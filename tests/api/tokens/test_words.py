@@ -33,10 +33,10 @@ def life(refresh_until: float | None = None, access_until: float | None = None, 
         (life(SOON, dead="dead"), None),
         (life(failure="HTTP 502", dead="dead"), None),
         (
-            life(failure="HTTP 502", renewable=True, access_until=NOW_S + 3600),
+            life(failure="HTTP 502", renewable=True, equipped=True, access_until=NOW_S + 3600),
             f"{FAILS} until 2026-10-31 09:00, it is tried again",
         ),
-        (life(failure="HTTP 502", renewable=True), f"{FAILS} until it dies, it is tried again"),
+        (life(failure="HTTP 502", renewable=True, equipped=True), f"{FAILS} until it dies, it is tried again"),
         (
             life(failure="HTTP 502", access_until=NOW_S + 3600),
             f"{FAILS} until 2026-10-31 09:00, authorise the app again",
