@@ -1,5 +1,6 @@
 """`harvester doctor`: is it well, and what is to be mended?"""
 
+import logging
 import sys
 from datetime import datetime
 from pathlib import Path
@@ -38,6 +39,7 @@ def doctor_command(config: Path, *, probe: bool, account: int | None, as_json: b
     from harvester.report.logs import set_up
 
     set_up("text", quiet=True)
+    logging.getLogger("harvester").setLevel(logging.CRITICAL)  # what it would tell is among the findings
     settings = load(config)
     assignment = assignment_of(settings, Options(), datetime.now(BEIJING).date())
     chosen = None if account is None else AccountId(account)

@@ -1,16 +1,18 @@
-"""The hunt for what must not be seen: secrets and phone numbers, in every spelling, in all that was said and written."""
+"""The hunt for what must not be seen: secrets and phone numbers, in every spelling, in all that is said and written."""
 
 import asyncio
 import html
 import io
 import json
 import logging
+import os
 import re
 import sqlite3
 import stat
-import sys
+import threading
 import traceback
 import unicodedata
+import warnings
 from base64 import b64encode, urlsafe_b64encode
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
@@ -22,13 +24,14 @@ from unittest.mock import patch
 from urllib.parse import quote, quote_plus, unquote, unquote_plus
 
 import orjson
-import pytest
 from aiohttp import web
 
+from harvester.cli import main
 from harvester.errors import HarvesterError
 from harvester.landing.ndjson import read_lines
-from harvester.model import Window
-from harvester.report.logs import set_up
+from harvester.landing.writer import Writer
+from harvester.model import Batch, Window
+from harvester.report import logs
 from harvester.sandbox.endpoints import Endpoint
 from harvester.sandbox.server import Sandbox, serve
 from harvester.sandbox.switches import Switches
@@ -88,6 +91,11 @@ class Hunt:
         if secret and secret not in self.secrets.values():
             self.secrets[name] = secret
             self._needles.clear()
+
+    def also_phones(self, *phones: str) -> None:
+        """More numbers."""
+        self.phones |= set(phones)
+        self._needles.clear()
 
     def in_text(self, where: str, text: str, *, phones: bool = True) -> None:
         """Looks through a text."""
@@ -225,7 +233,7 @@ def listening(style: str = "text") -> Iterator[Heard]:
             redirect_stderr(heard.printed),
             patch.object(HarvesterError, "__init__", made),
         ):
-            set_up(style, quiet=False)
+            logs.set_up(style, quiet=False)
             root.handlers.insert(0, heard.raw)
             root.setLevel(logging.DEBUG)
             own.setLevel(logging.DEBUG)
@@ -447,3 +455,53 @@ def phones_of(world: World, window: Window) -> frozenset[str]:
     """Every number that the calls of a world hold."""
     calls = (orjson.loads(line) for account in world.account_ids for line in world.calls(account, window))
     return frozenset(call[side] for call in calls for side in ("caller", "callee"))
+
+
+def program() -> None:
+    """`harvester`, as loud as it can be; `HUNT_BUG` says where it stumbles. Run as `python -m tests.secrets_hunt`."""
+    bug = os.environ.pop("HUNT_BUG", "")
+    quiet_set_up = logs.set_up
+
+    def loud(style: str, *, quiet: bool) -> None:
+        quiet_set_up(style, quiet=quiet)
+        for name in ("", "harvester"):
+            logging.getLogger(name).setLevel(logging.DEBUG)
+
+    async def stumble(writer: Writer, batch: Batch) -> None:
+        said = f"{batch.calls[0].line!r} of {os.environ['HARVESTER_TOKEN']}"
+        match bug:
+            case "thread":
+                threading.Thread(target=_raises, args=(said,)).start()
+            case "finaliser":
+                _Finalised(said)
+            case "warning":
+                warnings.warn(said, stacklevel=1)
+            case "group":
+                raise BaseExceptionGroup(said, [KeyboardInterrupt(said), ValueError(said)])
+            case "callback":
+                asyncio.get_running_loop().call_soon(_raises, said)
+            case _:
+                raise KeyError(said)
+        await collect(writer, batch)
+
+    with patch.object(logs, "set_up", loud):
+        collect = Writer._collect
+        if bug:
+            Writer._collect = stumble  # type: ignore[method-assign,assignment]  # it is another process
+        main()
+
+
+def _raises(said: str) -> None:
+    raise ValueError(said)
+
+
+class _Finalised:
+    def __init__(self, said: str) -> None:
+        self.said = said
+
+    def __del__(self) -> None:
+        raise ValueError(self.said)
+
+
+if __name__ == "__main__":
+    program()

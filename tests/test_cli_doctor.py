@@ -34,7 +34,8 @@ def test_healthy(served: Served) -> None:
     lines = done.stdout.splitlines()
     assert (lines[0], lines[-1]) == ("config", "healthy")
     areas = [line for line in lines if not line.startswith(" ")]
-    assert areas[:-2] == "config files ledger disk API clock tokens quota accounts".split() + ["open questions"]
+    told = ["config", "files", "ledger", "disk", "API", "clock", "tokens", "quota", "accounts", "open questions"]
+    assert areas[:-2] == told
     as_json = harvester("doctor", served.config, "--json")
     assert as_json.returncode == 0
     found = orjson.loads(as_json.stdout)

@@ -40,7 +40,7 @@ async def test_no_day_is_marked_while_an_account_lacks(tmp_path: Path) -> None:
     async with sandbox(WORLD) as served:
         everyone = assign(served, tmp_path)
         alone = [account for account in everyone.accounts if account.id == dead]
-        await run(replace(everyone, accounts=alone))
+        await run(replace(everyone, accounts=alone, named=[dead]))
     assert len(marked_days(tmp_path)) == 7
 
 

@@ -8,6 +8,7 @@ from datetime import date
 from pathlib import Path
 
 import anyio
+import anyio.lowlevel
 import orjson
 import pytest
 
@@ -235,7 +236,7 @@ async def test_a_killed_night(tmp_path: Path) -> None:
         async with anyio.create_task_group() as group:
             group.start_soon(run, replace(nights.on(0), in_flight=1))
             while stats.requests < 4:
-                await anyio.sleep(0)
+                await anyio.lowlevel.checkpoint()
             group.cancel_scope.cancel()
         killed = stats.by_account.copy()
         with Ledger.open(nights.assignment.state_dir) as ledger:

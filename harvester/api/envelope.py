@@ -49,11 +49,14 @@ class Request:
         path: As the documents name it.
         query: Encoded.
         safe: The part of the query that may be shown, such as the account and the days.
+        fresh: Whether it travels on a connection of its own: a kept-alive one may be closed under it, and then nobody
+            knows whether it arrived.
     """
 
     path: str
     query: str
     safe: str = ""
+    fresh: bool = False
 
     def __repr__(self) -> str:
         return f"Request({self.path}?{self.safe or '***'})"

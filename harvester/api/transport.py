@@ -1,6 +1,7 @@
 """The one seam to the outside: a request out, a response in. Everything above runs without a network."""
 
 import os
+from dataclasses import replace
 from math import inf
 from types import TracebackType
 from typing import Final, Protocol, Self
@@ -91,6 +92,9 @@ class AiohttpTransport:
         """
         if self._session is None:
             raise RuntimeError("AiohttpTransport is used inside of `async with`")
+        if request.fresh:
+            async with AiohttpTransport(self._base_url, timeout_s=self._timeout_s) as once:
+                return await once.send(replace(request, fresh=False))
         reading = False
         try:
             url = URL(f"{self._base_url}{request.path}?{request.query}", encoded=True)

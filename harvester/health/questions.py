@@ -8,7 +8,7 @@ from harvester.health.values import Area, Check, Hint, Question, note, ok, warni
 from harvester.model import BEIJING
 
 _EITHER_WAY: Final = "nothing has to be done: harvester is right whatever the answers are"
-_WITH_MORE: Final = f"to know it, name an account with more calls by --account; {_EITHER_WAY}"
+_WITH_MORE: Final = f"name an account with more calls by --account, if you want to know; {_EITHER_WAY}"
 
 
 def questions(hints: Sequence[Hint], page_size: int) -> list[Check]:

@@ -66,7 +66,7 @@ def life(facts: TokenFacts, now: float) -> list[Check]:
 
 
 def _renewed(token: str, facts: TokenFacts, now: float) -> list[Check]:
-    access = f"{token}: access {_left(facts.access_until, now)}, renewed by itself"
+    access = f"{token}: access {_left(facts.access_until, now)}, then renewed by itself"
     if facts.failure and not facts.dead:
         what = f"{token}: its renewal failed: {facts.failure}"
         return [warning(Area.TOKENS, what, "a run tries again; if it stays so, " + AUTHORISE)]

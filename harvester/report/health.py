@@ -1,12 +1,16 @@
 """What `doctor` found: its words and its JSON. Pure."""
 
 from datetime import UTC, datetime
+from textwrap import shorten
 from types import MappingProxyType
 from typing import Any, Final
 
 from harvester.health import Area, Check, Grade, Health, Hint
 
 _SIGNS: Final = MappingProxyType({Grade.OK: "ok  ", Grade.NOTE: "note", Grade.WARNING: "WARN", Grade.FAILURE: "FAIL"})
+
+_VERDICT: Final = 80
+"""Characters of the worst finding that stand in the last line."""
 
 
 def in_words(health: Health) -> str:
@@ -32,7 +36,7 @@ def verdict(health: Health) -> str:
     if failures:
         worst = next(check for check in failures if check.exit_code is health.exit_code)
         more = len(failures) - 1
-        return f"not fit: {worst.what}{f', and {more} more' if more else ''}"
+        return f"not fit: {shorten(worst.what, _VERDICT, placeholder=' …')}{f', and {more} more' if more else ''}"
     if warnings:
         return f"{warnings} thing{'' if warnings == 1 else 's'} to look at"
     return "healthy"

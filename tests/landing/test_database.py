@@ -267,7 +267,7 @@ def test_making_on_a_disk_that_is_full(tmp_path: Path) -> None:
             Ledger.open(state).close()
             made += 1
         except StorageError:
-            assert room_bytes < 3 * 2**14
+            assert room_bytes < 7 * 2**13
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
         with Ledger.open(state) as ledger:

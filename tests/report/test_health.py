@@ -28,6 +28,8 @@ def test_the_verdict() -> None:
     assert verdict(Health(checks=[WARNED])) == "1 thing to look at"
     assert verdict(Health(checks=[WARNED, WARNED, NOTED])) == "2 things to look at"
     assert verdict(Health(checks=[FAILED, WORSE, WARNED])) == "not fit: no token works, and 1 more"
+    long = failure(Area.API, "word " * 100, "look")
+    assert len(verdict(Health(checks=[long]))) < 100
 
 
 def test_json_has_all_of_it() -> None:

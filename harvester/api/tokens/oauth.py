@@ -30,8 +30,8 @@ def request_renewal(credentials: Credentials, refresh: Secret) -> Request:
     safe = f"client_id={quote(credentials.client_id, safe='')}"
     hidden = f"client_secret={quote(secret, safe='')}&refresh_token={quote(refresh.reveal(), safe='')}"
     if credentials.renewal is Renewal.ROTATE:
-        return Request(ROTATE_PATH, f"{safe}&{hidden}", safe)
-    return Request(EXTEND_PATH, f"{safe}&grant_type=refresh_token&{hidden}", safe)
+        return Request(ROTATE_PATH, f"{safe}&{hidden}", safe, fresh=True)
+    return Request(EXTEND_PATH, f"{safe}&grant_type=refresh_token&{hidden}", safe, fresh=True)
 
 
 class _Info(msgspec.Struct):

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from math import inf
 
 from harvester.api.envelope import Request, Response, http_date, read
-from harvester.api.oauth import EXTEND_PATH, ROTATE_PATH
 from harvester.api.protocol import read_figure
 from harvester.api.quota.figures import Figure
+from harvester.api.tokens.oauth import EXTEND_PATH, ROTATE_PATH
 from harvester.api.transport import Transport
 from harvester.errors import AttemptError, Complaint
 
