@@ -137,7 +137,7 @@ class Query:
         page_size: How many calls are asked for; the API may give fewer.
         after: `search_after`, `YYYY-MM-DD HH:MM:SS`; `None` reads by page number.
         exploratory: Whether a refusal of this query is an answer the walk can use, not a failure.
-        attempts: How often it is tried, the first included; `None`: as the config says.
+        attempts: How often it is tried at most, the first included; `None`: as the config says.
     """
 
     account_id: AccountId

@@ -23,7 +23,7 @@ class Ask(Generic[Answer]):
         request: Makes the request of an attempt, from the token, nonce and timestamp of that attempt.
         read: Reads an answer.
         ahead: Whether it goes before calls that begin something new.
-        attempts: How often it is tried, the first included; `None`: as the config says.
+        attempts: How often it is tried at most, the first included; `None`: as the config says.
     """
 
     what: str

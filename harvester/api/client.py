@@ -117,7 +117,8 @@ class Client:
     async def _until_answered(
         self, ask: Ask[Answer], refusal_of: Callable[[Verdict, Fault], Refusal | None]
     ) -> Answer | Refusal:
-        effort = _Effort(self._around.wall(), ask.attempts or self._retry.attempts)
+        attempts = self._retry.attempts
+        effort = _Effort(self._around.wall(), min(ask.attempts or attempts, attempts))
         while True:
             answer = await self._attempt(ask)
             if answer is None:
@@ -136,6 +137,7 @@ class Client:
         """One attempt with a permit, a nonce and a timestamp of its own; `None` when nothing could be sent."""
         quota = self._quotas[ask.app]
         async with self._tokens.turn(ask.token) as turn, quota.permit(ahead=ask.ahead) as permit:
+            permit.account_id = ask.account_id
             lease = self._tokens.lease(turn)
             if lease is None:
                 return None
@@ -211,7 +213,7 @@ class Client:
         if verdict in _LIMITS:
             effort.waits += 1
             if effort.waits >= _MAX_WAITS and self._around.wall() - effort.began >= _MAX_WAITING_S:
-                raise SliceFault(f"held back {effort.waits} times: {fault}", fault.complaint)
+                raise SliceFault(f"held back {effort.waits} times: {fault}")
             return
         can_heal = verdict is Verdict.RETRY_NOW or (verdict is Verdict.FIX_CLOCK and fault.date is not None)
         if can_heal and verdict not in effort.healed:

@@ -204,9 +204,11 @@ class TestVerdicts:
             (
                 refused(11002),
                 TokenFault,
-                ("token agency: code 11002, the access token is invalid; put a working access_token into the config "
-                "(a private app's new one works after 10 minutes), or give it a refresh_token, and its app a "
-                "client_secret: then it is renewed by itself"),
+                (
+                    "token agency: code 11002, the access token is invalid; put a working access_token into the config "
+                    "(a private app's new one works after 10 minutes), or give it a refresh_token, and its app a "
+                    "client_secret: then it is renewed by itself"
+                ),
             ),
         ],
     )

@@ -4,6 +4,7 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import aiohttp
 import anyio
@@ -242,3 +243,17 @@ class TestKeptConnections:
         lost = [str(one) for one in answers if isinstance(one, AttemptError)]
         assert set(lost) <= BROKEN
         assert len(server.heads) == len(answers) - len(lost)
+
+    async def test_a_fresh_request_has_a_connection_of_its_own(self) -> None:
+        """It meets no kept-alive one that may be closed under it, and leaves none behind."""
+
+        async def answer(peer: Peer) -> None:
+            await peer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+
+        async with raw_server(answer) as server, AiohttpTransport(server.base_url, timeout_s=30) as transport:
+            for request in (secret_request(1), replace(secret_request(2), fresh=True), secret_request(3)):
+                await transport.send(request)
+                if request.fresh:
+                    await server.gone.wait()
+        assert server.connections == 2
+        assert len(server.heads) == 3

@@ -139,10 +139,10 @@ async def _renewer(served: Sandbox, folder: Path, how: Renewal) -> asyncio.subpr
 def main(given: Sequence[str] | None = None) -> None:
     """Measures what is named, or all of it."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", nargs="*", choices=["night", "together", "kills"])
+    parser.add_argument("what", nargs="?", choices=["night", "together", "kills"])
     parser.add_argument("--times", type=int, default=102)
     options = parser.parse_args(given)
-    for what in options.what or ["night", "together", "kills"]:
+    for what in [options.what] if options.what else ["night", "together", "kills"]:
         for how in Renewal:
             if what == "kills":
                 asyncio.run(kills(how, options.times))

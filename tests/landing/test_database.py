@@ -260,14 +260,14 @@ def test_making_on_a_disk_that_is_full(tmp_path: Path) -> None:
     """However little there is room for, no half of a ledger appears; with room, the next run makes one."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     made = 0
-    for room_bytes in range(0, 2**16, 2048):
+    for room_bytes in range(0, 2**17, 4096):
         state = tmp_path / str(room_bytes)
         resource.setrlimit(resource.RLIMIT_FSIZE, (room_bytes, hard))
         try:
             Ledger.open(state).close()
             made += 1
         except StorageError:
-            assert room_bytes < 7 * 2**13
+            assert room_bytes < 3 * 2**15
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
         with Ledger.open(state) as ledger:

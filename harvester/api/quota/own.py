@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from math import floor, inf
 from typing import Final
 
+from harvester.model import AccountId
+
 _PER_SECOND: Final = 4
 """Moments of a second; counts are as fine as that."""
 _KEPT: Final = 64 * _PER_SECOND
@@ -19,12 +21,14 @@ class Permit:
         counted: How many requests of the app the API had surely counted by then.
         lost: How many were over by then, and may or may not have been counted.
         told: Whether what became of the request was told.
+        account_id: Whose calls it is for; `None` when they are nobody's.
     """
 
     at: float
     counted: int = 0
     lost: int = 0
     told: bool = False
+    account_id: AccountId | None = None
 
 
 class Own:

@@ -237,7 +237,7 @@ class Quota:
         if self._pauses.since is not None or self._pauses.knock is not pausing.Knock.NONE:
             self._pauses = pausing.answered(self._pauses, permit.at)
             self.traffic.wake()
-        self.traffic.answered(now - permit.at, now)
+        self.traffic.answered(now - permit.at, now, permit.account_id)
         if figure:
             self._heed(figure, permit, now)
 
@@ -253,7 +253,7 @@ class Quota:
         permit.told = True
         self._own.lost += 1
         now = anyio.current_time()
-        self.traffic.answered(now - permit.at, now)
+        self.traffic.answered(now - permit.at, now, permit.account_id)
         before = self._pauses
         told = Refused(limit=what, permit_at=permit.at, retry_after_s=retry_after_s, text=text)
         self._pauses = pausing.refused(before, told, now)

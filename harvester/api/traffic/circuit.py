@@ -45,7 +45,8 @@ class Circuit:
     Attributes:
         in_a_row: Attempts that failed since the last answer.
         unreachable: How many of them found nobody.
-        accounts: The first few accounts that they were for.
+        accounts: The accounts that they were for.
+        suspects: Accounts that failed lately while others were answered: their failures say nothing of the API.
         since: Loop time of the first of them; `None` when there is none.
         is_open: Whether the API counts as down.
         probe_at: When the next probe may go, loop time.
@@ -58,6 +59,7 @@ class Circuit:
     in_a_row: int = 0
     unreachable: int = 0
     accounts: frozenset[AccountId] = frozenset()
+    suspects: frozenset[AccountId] = frozenset()
     since: float | None = None
     is_open: bool = False
     probe_at: float = -inf
@@ -79,10 +81,12 @@ def failed(circuit: Circuit, what: Failed, now: float, of_accounts: int = ACCOUN
         return replace(circuit, probing=None, probe_at=now + wait_s, latest=now, text=what.text)
     if now - circuit.latest > _STREAK_S:
         circuit = CLOSED  # what failed long ago has nothing to do with it
-    accounts = circuit.accounts if len(circuit.accounts) >= ACCOUNTS else circuit.accounts | {what.account_id}
+    if what.account_id in circuit.suspects and not what.unreachable:
+        return replace(circuit, latest=now)
+    accounts = circuit.accounts | {what.account_id}
     in_a_row, unreachable = circuit.in_a_row + 1, circuit.unreachable + what.unreachable
     enough = FAILED_IN_A_ROW if of_accounts >= ACCOUNTS else FEW_FAILED_IN_A_ROW
-    several = len(accounts) >= min(of_accounts, ACCOUNTS)
+    several = len(accounts | circuit.suspects) >= min(of_accounts, ACCOUNTS)
     down = unreachable >= UNREACHABLE_IN_A_ROW or (in_a_row >= enough and several)
     return replace(
         circuit,
@@ -95,6 +99,12 @@ def failed(circuit: Circuit, what: Failed, now: float, of_accounts: int = ACCOUN
         latest=now,
         text=what.text,
     )
+
+
+def answered(circuit: Circuit, account_id: AccountId | None) -> Circuit:
+    """After a usable answer: the API is there, and whoever failed meanwhile may have a trouble of its own."""
+    suspects = (circuit.suspects if circuit.is_open else circuit.suspects | circuit.accounts) - {account_id}
+    return Circuit(suspects=suspects, latest=circuit.latest) if suspects else CLOSED
 
 
 def decide(circuit: Circuit, now: float, patience_s: float | None) -> Decision:

@@ -18,6 +18,7 @@ from harvester.api.traffic.crowd import Crowd
 from harvester.api.traffic.places import Places
 from harvester.api.traffic.retries import Retries
 from harvester.errors import QuotaSpent
+from harvester.model import AccountId
 
 log = logging.getLogger(__name__)
 
@@ -117,10 +118,10 @@ class Traffic:
         self._budget.take()
         self._circuit = circuits.granted(self._circuit, now)
 
-    def answered(self, took_s: float, now: float) -> None:
+    def answered(self, took_s: float, now: float, account_id: AccountId | None = None) -> None:
         """The API gave a usable answer at loop time `now`, `took_s` after its permit."""
         if self._circuit is not CLOSED:
-            self._close_circuit(now)
+            self._close_circuit(now, account_id)
         self._retries = retrying.answered(self._retries)
         self._resize(crowds.answered(self._crowd, took_s, now))
 
@@ -146,13 +147,14 @@ class Traffic:
         self._circuit = circuits.unanswered(self._circuit, permit_at)
         self.wake()
 
-    def _close_circuit(self, now: float) -> None:
+    def _close_circuit(self, now: float, account_id: AccountId | None) -> None:
         if self._circuit.is_open and self._circuit.since is not None:
             down = f"the API was down for {now - self._circuit.since:,.0f} s"
             log.warning("%s; it answers again", down)
             self.notes.append(f"{down}, since {self.clock(self._circuit.since)}: {self._circuit.text}")
-        self._circuit = CLOSED
-        self.wake()
+        was_open, self._circuit = self._circuit.is_open, circuits.answered(self._circuit, account_id)
+        if was_open:
+            self.wake()
 
     def _resize(self, crowd: Crowd) -> None:
         before, self._crowd = self._crowd, crowd

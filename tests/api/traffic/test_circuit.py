@@ -1,4 +1,4 @@
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import inf
 
 import pytest
@@ -16,9 +16,8 @@ def failed(account: int = 1, permit_at: float = 0.0, *, unreachable: bool = Fals
     return Failed(account_id=AccountId(account), permit_at=permit_at, unreachable=unreachable, text=text)
 
 
-def after(*whats: Failed, now: float = 1.0) -> Circuit:
+def after(*whats: Failed, now: float = 1.0, circuit: Circuit = CLOSED) -> Circuit:
     """What is thought of the API after these, all at one moment."""
-    circuit = CLOSED
     for what in whats:
         circuit = circuits.failed(circuit, what, now)
     return circuit
@@ -75,6 +74,26 @@ class TestWhenItIsDown:
         for what in whats:
             circuit = circuits.failed(circuit, what, 1.0, of_accounts)
         assert circuit.is_open is expected
+
+    def test_accounts_that_fail_while_others_are_answered_say_nothing_of_it(self) -> None:
+        """However often, and however many of them are left at a run's end; an answer of their own clears them."""
+        ill = circuits.answered(after(*LOST[:9]), AccountId(77))
+        assert not after(*LOST[:9] * 10, circuit=ill).is_open
+        assert after(*(failed(number) for number in range(100, 110)), circuit=ill).is_open
+        well = ill
+        for account_id in {one.account_id for one in LOST[:9]}:
+            well = circuits.answered(well, account_id)
+        assert well is CLOSED
+        assert after(*LOST[:10], circuit=well).is_open
+
+    def test_that_nobody_is_there_is_no_trouble_of_an_account(self) -> None:
+        """Where there is no connection, those who failed before count as well."""
+        ill = circuits.answered(after(*LOST[:9]), AccountId(77))
+        assert after(*(replace(one, unreachable=True) for one in LOST[:5]), circuit=ill).is_open
+
+    def test_an_outage_makes_nobody_a_suspect(self) -> None:
+        """When it is over, everybody's failures count again."""
+        assert circuits.answered(after(*LOST[:10]), AccountId(77)) is CLOSED
 
     def test_while_it_is_up_everything_goes(self) -> None:
         """Also after a few failures."""
