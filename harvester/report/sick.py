@@ -87,7 +87,8 @@ def _cause(sick: Sick, state: State, found: Sequence[Found]) -> list[str]:
     named = [f"{one.account_id} {one.day}" if isinstance(one, Poison) else str(one.account_id) for one in found]
     asked = sick.tried if state is State.POISONED else sick.asked
     unasked = len({one.account_id for one in found} - set(asked))
-    not_again = f"; {unasked:,} of them asked today before, so not again: {AT_ONCE}" if unasked else ""
+    whom = "" if unasked == len({one.account_id for one in found}) else f"{unasked:,} of them "
+    not_again = f"; {whom}asked earlier today, and not again: {AT_ONCE}" if unasked else ""
     return [
         f"  {state} ({many}; {_since(found, sick.today)}): {in_words_of(found[0].complaint)}",
         f"      {_some(named)}: {ADVICE[state]}{not_again}",

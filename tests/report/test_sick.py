@@ -93,8 +93,8 @@ def test_hundreds_make_a_dozen_lines() -> None:
 def test_who_was_asked_before() -> None:
     """What an earlier run of the day found is told as that, and how to ask again."""
     lines = in_words(replace(sick(condition(1), condition(2), poison=[poison(3), poison(3, 2)]), asked={AccountId(1)}))
-    assert lines[1].endswith(f"(enabled = false); 1 of them asked today before, so not again: {AT_ONCE}")
-    assert lines[3].endswith(f"trace id; 1 of them asked today before, so not again: {AT_ONCE}")
+    assert lines[1].endswith(f"(enabled = false); 1 of them asked earlier today, and not again: {AT_ONCE}")
+    assert lines[3].endswith(f"trace id; asked earlier today, and not again: {AT_ONCE}")
 
 
 def test_what_is_told_once() -> None:
