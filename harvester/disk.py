@@ -38,6 +38,8 @@ def storage(path: Path, doing: str) -> Iterator[None]:
 def _named(error: OSError) -> str | None:
     """What an error is about: of the two names of a rename the target, unless it is the source that is gone."""
     source, target = error.filename, error.filename2
+    if isinstance(source, int):  # an open file's number says nothing
+        return None
     if source is None or (target and (error.errno != errno.ENOENT or os.path.lexists(source))):
         return target and str(target)
     return str(source)
@@ -48,6 +50,8 @@ def _advice(error: OSError) -> str:
         return "Free some space and run again: nothing that was published is harmed."
     if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
         return "Make it writable for the user that runs harvester and run again."
+    if error.errno == errno.ELOOP:
+        return "It is a link, where a file of its own is expected: remove it and run again."
     if error.errno in {errno.ENOENT, errno.ENOTDIR, errno.ESTALE}:
         return "It was taken away, or is not mounted: bring it back and run again."
     return "Look after the disk or the mount and run again: nothing that was published is harmed."

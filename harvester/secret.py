@@ -28,8 +28,8 @@ _IN_A_QUERY: Final = re.compile(
 """What stands after one of these names is masked whether it is known or not."""
 _PHONE: Final = re.compile(
     r"(?:(?<![0-9A-Za-z])|(?<=\\[nrt]))(?<!account )(?<!account_id=)(?:(?:\+|00)?86[ -]?)?"
-    r"(?:1[3-9]\d[ -]?\d{4}[ -]?\d{4}|0[1-9]\d{1,2}[ -]?\d{7,8})(?![0-9A-Za-z])"  # mobiles, landlines with their area
-    r"|\+\d(?:[ -]?\d){7,14}(?!\d)"  # of other countries
+    r"(?:1[3-9]\d[ -]?\d{4}[ -]?\d{4}|0[1-9]\d{1,2}[ -]?\d{3,4}[ -]?\d{4})(?![0-9A-Za-z])"  # mobiles, landlines
+    r"|(?<![0-9A-Za-z])\+\d(?:[ -]?\d){7,14}(?!\d)"  # of other countries
 )
 """Phone numbers as calls hold them; no number that harvester itself writes looks like one, but for some account's."""
 _ESCAPE: Final = re.compile(r"\\u([0-9a-fA-F]{4})")

@@ -479,7 +479,7 @@ def program() -> None:
             case "group":
                 raise BaseExceptionGroup(said, [KeyboardInterrupt(said), ValueError(said)])
             case "callback":
-                asyncio.get_running_loop().call_soon(_raises, said)
+                asyncio.get_running_loop().call_soon(lambda: _raises(said))
             case _:
                 raise KeyError(said)
         await collect(writer, batch)

@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -32,20 +32,20 @@ import pytest
 import zstandard
 from aiohttp import web
 from anyio.from_thread import start_blocking_portal
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from yarl import URL
 
-import harvester.api.client  # first: the rooms of renewals import each other
+import harvester
 from harvester.api.accounts import read_accounts
 from harvester.api.codes import TABLE, Fault, Verdict, judge
 from harvester.api.effort import Retry
 from harvester.api.envelope import Passport, Request, Response, cleaned, label
-from harvester.api.tokens.oauth import EXTEND_PATH, ROTATE_PATH, read_renewal, request_renewal
 from harvester.api.protocol import CALLS_PATH, read_figure, read_page, request_calls
 from harvester.api.quota import Limits
 from harvester.api.tokens import Credentials, Pair, Renewal
 from harvester.api.tokens.life import Life, Use
+from harvester.api.tokens.oauth import EXTEND_PATH, ROTATE_PATH, read_renewal, request_renewal
 from harvester.api.tokens.stored import Stored, mark_of
 from harvester.api.transport import AiohttpTransport
 from harvester.cli import cli
@@ -84,7 +84,7 @@ from harvester.sandbox.faults import FaultKind
 from harvester.sandbox.grants import CLIENT_ID, Grant
 from harvester.sandbox.switches import Switches
 from harvester.sandbox.world import World, beijing_day
-from harvester.secret import Net, Secret
+from harvester.secret import Net, Secret, masked
 from tests.flows import APP, NOW_S, TODAY, TOKEN, assign, clock, last_days, run, surroundings
 from tests.secrets_hunt import (
     TRICKS,
@@ -175,22 +175,40 @@ async def stage(
             assign(echo, folder / "landing", days=DAYS, page_size=3),
             tokens={TOKEN: credentials},
             retry=Retry(attempts=2),
-            give_up_after_s=120.0,
+            timeout_s=5.0,
+            give_up_after_s=60.0,
         )
         yield Stage(echo, hunt, assignment)
+
+
+class InThisProcess:
+    """The real transport, and no process of its own for a rotation: what that says is heard here."""
+
+    def __init__(self, real: AiohttpTransport) -> None:
+        self._real = real
+
+    async def send(self, request: Request) -> Response:
+        """See `Transport.send`."""
+        return await self._real.send(request)
+
+
+async def harvest_of(assignment: Assignment) -> Report:
+    """A run with the test's time and chance."""
+    async with AiohttpTransport(assignment.base_url, timeout_s=assignment.timeout_s) as real:
+        return await harvest(assignment, around=surroundings(), transport=InThisProcess(real))
 
 
 async def harvested(on: Stage, style: str = "text") -> Report | None:
     """A run at debug level, everything that it says and writes searched; `None` when an error ended it."""
     assignment, hunt = on.assignment, on.hunt
-    report = None
+    report, after = None, {"the assignment": repr(assignment)}
     asyncio.get_running_loop().set_debug(True)
     with listening(style) as heard:
         try:
-            report = await run(assignment)
+            report = await harvest_of(assignment)
+            after |= inspected(assignment, report)
         except HarvesterError as error:
-            hunt.in_text("what ended it", str(error))
-        after = inspected(assignment, report)
+            after["what ended it"] = str(error)
     heard.give(hunt)
     for name, text in after.items():
         hunt.in_text(name, text)
@@ -204,23 +222,17 @@ def _is_tame(character: str) -> bool:
     return character == "\n" or character.isprintable()
 
 
-def inspected(assignment: Assignment, report: Report | None) -> dict[str, str]:
+def inspected(assignment: Assignment, report: Report) -> dict[str, str]:
     """All that the other commands say afterwards, and how things print themselves."""
-    said = {"the assignment": repr(assignment)}
-    if report:
-        said |= {
-            "the summary": summary.in_words(report),
-            "--summary": as_json(report).decode(),
-            "the report": repr(report),
-        }
-    if (assignment.state_dir / "ledger.sqlite").exists():
-        state, found = status(assignment, every_gap=True), verify(assignment, Orders(heal=True), lambda: NOW_S)
-        said |= {
-            "status": standing.in_words(state, every=True) + repr(standing.to_json(state)),
-            "verify": soundness.in_words(found, "zone", "config") + repr(soundness.to_json(found)),
-            "plan": forecast(assignment),
-        }
-    return said
+    state, found = status(assignment, every_gap=True), verify(assignment, Orders(heal=True), lambda: NOW_S)
+    return {
+        "the summary": summary.in_words(report),
+        "--summary": as_json(report).decode(),
+        "the report": repr(report),
+        "status": standing.in_words(state, every=True) + repr(standing.to_json(state)),
+        "verify": soundness.in_words(found, "zone", "config") + repr(soundness.to_json(found)),
+        "plan": forecast(assignment),
+    }
 
 
 @pytest.mark.parametrize("kind", [kind for kind in FaultKind if kind is not FaultKind.CODE])
@@ -278,7 +290,18 @@ def by_verdict() -> dict[Verdict, list[int]]:
     return found
 
 
-@pytest.mark.parametrize("verdict", [Verdict.FAIL_SLICE, Verdict.SKIP_ACCOUNT, Verdict.RETRY])
+async def test_every_return_code_of_a_busy_api(tmp_path: Path) -> None:
+    """One after the other on the same request, with everything said back; then all is well."""
+    async with stage(tmp_path, ODD) as on:
+        on.assignment = replace(on.assignment, give_up_after_s=None, retry=Retry(attempts=400))
+        on.echo.tricks.extend(map(refusing, by_verdict()[Verdict.RETRY]))
+        assert (report := await harvested(on))
+        assert not on.echo.tricks
+        assert report.exit_code == ExitCode.COMPLETE
+        assert on.hunt.nothing()
+
+
+@pytest.mark.parametrize("verdict", [Verdict.FAIL_SLICE, Verdict.SKIP_ACCOUNT])
 async def test_every_return_code_of_an_account(verdict: Verdict, tmp_path: Path) -> None:
     """Each code of the table, an account each, with everything said back."""
     codes = by_verdict()[verdict]
@@ -340,7 +363,8 @@ class TestWhatAServerSays:
                 ):
                     answer = Response(200, {"x-tsa-trace-id": saying, "date": saying}, orjson.dumps(body))
                     fault = reader(answer)
-                    hunt.in_text("a fault", f"{fault} {fault!r} {getattr(fault, 'complaint', None)} {answer!r}")
+                    if isinstance(fault, Fault):
+                        hunt.in_text("a fault", f"{fault} {fault!r} {fault.complaint} {answer!r}")
         assert hunt.nothing()
 
     @given(st.text(), st.sampled_from(["", "Sun, 22 Nov 2026 23:00:06 GMT", "22 Nov 2026", "0 0 0 0"]), st.text())
@@ -354,10 +378,17 @@ class TestWhatAServerSays:
     def test_an_honest_message_stays(self) -> None:
         """What helps a person is not masked along."""
         alive = Secret(PLAIN.access)
-        for text in ("参数错误", "page_size must be in [1, 200]", "the access_token is invalid", "code 11017 (60 s)"):
+        for text in (
+            "参数错误",
+            "page_size must be in [1, 200]",
+            "the access_token is invalid",
+            "code 11017, again in 60 s",
+        ):
             assert cleaned(text) == text
         for trace in ("0af7651916cd43dd8448eb211c80319c", "7d3f0c1e-1b2a-4c5d-8e9f-0a1b2c3d4e5f", "trace-1"):
             assert label(trace) == trace
+        for line in ("run 20261123T075836+08-559612: 2 accounts, 2026-11-21..2026-11-22", "account 13912345678 of 9"):
+            assert masked(line) == line
         assert alive
 
 
@@ -391,7 +422,7 @@ class TestThingsThatPrintThemselves:
         for one in (
             credentials, pair, passport, request_calls(query, passport), request_renewal(credentials, refresh),
             Response(200, {}, answer), read_renewal(Response(200, {}, answer), pair, 0.0), Life(pair=pair),
-            Stored(token="agency", serial=1, pair=pair, access_mark=mark_of(access), refresh_mark=mark_of(refresh)),
+            Stored(token=TOKEN, serial=1, pair=pair, access_mark=mark_of(access), refresh_mark=mark_of(refresh)),
             Use(pair, 1, alone=True), AiohttpTransport("https://x", timeout_s=1),
         ):  # fmt: skip
             hunt.in_text(type(one).__name__, f"{one} {one!r} {[one]}")
@@ -411,7 +442,7 @@ async def test_new_tokens_are_their_owner_s_alone(tmp_path: Path) -> None:
                 for path in (tokens, *tokens.iterdir()):
                     path.chmod(0o777)
                 with listening() as heard:
-                    await run(on.assignment)
+                    await harvest_of(on.assignment)
                 assert heard.printed.getvalue().count("could be read by others") == 3
                 on.hunt.in_folder(tmp_path / str(umask), tokens=tokens)
                 assert len(on.hunt.secrets) == 5
@@ -453,8 +484,8 @@ async def test_a_bug_anywhere(
             raise _bug(on, line)
 
         monkeypatch.setattr(where, stumble)
-        with listening() as heard, pytest.raises(BaseException, match="") as caught:  # noqa: PT011 - whatever it becomes
-            await run(on.assignment)
+        with listening() as heard, pytest.raises((KeyError, ExceptionGroup)) as caught:
+            await harvest_of(on.assignment)
         report_a_bug(caught.value)
         logging.getLogger("asyncio").addHandler(handler := logging.StreamHandler())
         handler.addFilter(Net())
@@ -574,32 +605,19 @@ class TestTheHunt:
     )
     async def test_words(self, where: str, secret: str) -> None:
         """On both streams, in a line of the log, in what it hangs on an error of harvester's own."""
-
-        def fail() -> None:
-            try:
-                raise KeyError(secret)
-            except KeyError:
-                raise SliceFault("hidden") from None
-
+        own, other = logging.getLogger("harvester.api.client"), logging.getLogger("aiohttp.client")
+        leaks: dict[str, Callable[[], object]] = {
+            "stdout": lambda: sys.stdout.write(secret),
+            "stderr": lambda: sys.stderr.write(secret),
+            "log": lambda: own.debug("of %s", secret),
+            "argument": lambda: own.debug("of %.3s", secret),
+            "library": lambda: other.debug(f"GET /?access_token={secret}"),
+            "traceback": lambda: other.error("no", exc_info=ValueError(secret)),
+            "error": lambda: SliceFault(f"of {secret}"),
+            "context": lambda: setattr(SliceFault("hidden"), "__context__", KeyError(secret)),
+        }
         with listening() as heard:
-            match where:
-                case "stdout":
-                    print(secret)  # noqa: T201 - that is the leak
-                case "stderr":
-                    print(secret, file=sys.stderr)  # noqa: T201 - as above
-                case "log":
-                    logging.getLogger("harvester.api.client").debug("of %s", secret)
-                case "argument":
-                    logging.getLogger("harvester.api.client").debug("of %.3s", secret)
-                case "library":
-                    logging.getLogger("aiohttp.client").debug(f"GET /?access_token={secret}")  # noqa: G004 - as they do
-                case "traceback":
-                    logging.getLogger("asyncio").error("no", exc_info=ValueError(secret))
-                case "error":
-                    SliceFault(f"of {secret}")
-                case "context":
-                    with pytest.raises(SliceFault):
-                        fail()
+            leaks[where]()
         hunt = Hunt({"it": secret} if secret != PHONE else {}, frozenset({PHONE}))
         heard.give(hunt)
         assert hunt.found
@@ -610,7 +628,6 @@ class TestTheHunt:
             ("harvester.api.envelope", "cleaned", str),
             ("harvester.api.envelope", "label", lambda text: text),
             ("harvester.api.envelope", "tells", lambda _: False),
-            ("harvester.api.envelope", "_struck_out", lambda text, _: text),
             ("harvester.api.transport", "_reason", lambda error: f"{error!r} {error}"),
         ],
     )
@@ -654,6 +671,7 @@ class TestRedirects:
     async def test_another_server_sees_nothing(self, status: int, target: str, tmp_path: Path) -> None:
         """Nor does the same one see a request that nobody counted; for calls and for tokens."""
         async with trap() as (host, seen), stage(tmp_path, PLAIN, expired=status % 2 == 0) as on:
+            on.echo.on = frozenset(Endpoint) - ({Endpoint.CALLS} if status % 2 == 0 else set())
             on.echo.tricks.extend([redirect_to(status, target.format(host=host))] * 3)
             report = await harvested(on)
             assert report
@@ -680,8 +698,12 @@ async def trap(tls: ssl.SSLContext | None = None) -> AsyncIterator[tuple[str, li
         heard.append(await reader.read(65_536))
         writer.close()
 
+    loop = asyncio.get_running_loop()
+    before = loop.get_exception_handler()
+    loop.set_exception_handler(lambda *_: None)  # of a handshake that the other side refuses
     async with await asyncio.start_server(accept, "127.0.0.1", 0, ssl=tls) as listener:
         yield "{}:{}".format(*listener.sockets[0].getsockname()), heard
+    loop.set_exception_handler(before)
 
 
 class TestTls:
@@ -700,12 +722,14 @@ class TestTls:
     @pytest.mark.parametrize(
         "url",
         [
-            "http://api.e.qq.com", "http://127.0.0.1.evil.com", "http://localhost@evil.com", "http://evil.com#@localhost",
+            "http://api.e.qq.com", "http://127.0.0.1.evil.com", "http://localhost@evil.com", "http://evil#@localhost",
             "http://localhost:80@evil.com", "http://0x7f.1", "http://0x7f000001", "http://2130706433", "http://127.1",
-            "http://0", "http://0.0.0.0", "http://[::]", "http://[::ffff:127.0.0.1]", "http://localhost.", "http://[::1]@evil",
-            "http://127.0.0.1.", "http://127。0。0。1", "http://127\u2024 0.0.1", "http://ⓛocalhost", "http://localhost%2eevil",
-            "http://localhost\\@evil.com", "http://localhost\t.evil.com", "http://localhost.evil", "http://evil?localhost",
-            "http://127.0.0.1/@evil.com", "http://127.0.0.1:80:80", "http:localhost", "http:///localhost", "//localhost",
+            "http://0", "http://0.0.0.0", "http://[::]", "http://[::ffff:127.0.0.1]", "http://localhost.",
+            "http://[::1]@evil", "http://127.0.0.1.", "http://127\u30020\u30020\u30021",
+            "http://127\u20240\u20240\u20241", "http://\u24dbocalhost", "http://localhost%2eevil",
+            "http://localhost\\@evil.com", "http://localhost\t.evil.com", "http://localhost.evil",
+            "http://evil?localhost", "//localhost",
+            "http://127.0.0.1/@evil.com", "http://127.0.0.1:80:80", "http:localhost", "http:///localhost",
             "HTTP://evil.com", "hTTp://10.0.0.1", "http://[fe80::1]", "http://[::1%25lo]", "http://127.0.0.1:99999",
             "ftp://127.0.0.1", "file:///etc", "unix://x", "https://user:pass@api.e.qq.com", "https://api.e.qq.com?x=1",
             "http://localhost\n", " http://localhost", "http://127.00.0.1",
@@ -750,15 +774,16 @@ class TestTls:
     def test_a_certificate_for_another_host(self, trusted: bool, tmp_path: Path) -> None:
         """One that is trusted does for its own name only; with that one a run goes on, so the refusal is TLS's own."""
         name = "IP:127.0.0.1" if trusted else "DNS:another.example"
-        with certificate(tmp_path, name) as (tls, file), start_blocking_portal() as portal:
-            with portal.wrap_async_context_manager(trap(tls)) as (host, seen):
-                config = write_config(tmp_path, f"https://{host}")
-                done = program("run", config, SSL_CERT_FILE=str(file), **environment(PLAIN))
-        assert done.returncode != 0
+        with (
+            certificate(tmp_path, name) as (tls, file),
+            start_blocking_portal() as portal,
+            portal.wrap_async_context_manager(trap(tls)) as (host, seen),
+        ):
+            config = write_config(tmp_path, f"https://{host}")
+            done = program("run", config, SSL_CERT_FILE=str(file), **environment(PLAIN))
+        assert done.returncode in {ExitCode.PARTIAL, ExitCode.BUDGET}
         assert bool(seen) is trusted
-        assert ("no trusted TLS connection (Hostname mismatch" in done.stderr) is (not trusted) or (
-            "IP address mismatch" in done.stderr
-        ) is (not trusted)
+        assert ("no trusted TLS connection (IP address mismatch" in done.stderr) is (not trusted)
 
 
 @contextmanager
@@ -792,10 +817,11 @@ def certificate(folder: Path, name: str = "IP:127.0.0.1") -> Iterator[tuple[ssl.
 HOSTILE = st.one_of(
     st.text(max_size=30),
     st.sampled_from(
-        ["../../../escaped", "/var/tmp/../escaped", "..", ".", "", "\0", "a\0b", "~root", "C:\\x", "x" * 70_000, "\ud800",
-         "\u202e\u2066\x1b[2J\x9b31m\x07", "dt=2026-03-14/account_id=1/calls.ndjson", "\n", "%2e%2e%2f", "con", "-rf", "*",
-         "2026-03-14 10:00:00", "2026-03-13 00:00:00", "2026-02-30 10:00:00", "0000-00-00 00:00:00", "../26-03-14 10:0:0",
-         "9999-12-31 23:59:59", "0001-01-01 00:00:00", "2026-03-14/../..", "２０２６-03-14 10:00:00"]
+        ["../../../escaped", "/var/../escaped", "..", ".", "", "\0", "a\0b", "~root", "C:\\x", "x" * 70_000,
+         "\ud800", "\u202e\u2066\x1b[2J\x9b31m\x07", "dt=2026-03-14/account_id=1/calls.ndjson", "\n", "%2e%2e%2f",
+         "-rf", "*", "2026-03-14 10:00:00", "2026-03-13 00:00:00", "2026-02-30 10:00:00", "0000-00-00 00:00:00",
+         "../26-03-14 10:0:0", "9999-12-31 23:59:59", "0001-01-01 00:00:00", "2026-03-14/../..",
+         "\uff12\uff10\uff12\uff16-03-14 10:00:00"]
     ),
     st.integers(), st.none(), st.booleans(), st.floats(), st.lists(st.text(max_size=3), max_size=2),
     st.dictionaries(st.text(max_size=3), st.text(max_size=3), max_size=2),
@@ -812,7 +838,7 @@ DOCUMENTED = re.compile(
 class TestPaths:
     """Nothing of the API's is used as a path."""
 
-    @settings(max_examples=40)
+    @settings(max_examples=25, phases=[Phase.explicit, Phase.generate])
     @given(
         calls=st.lists(st.fixed_dictionaries({"call_id": HOSTILE, "call_start_time": STARTS}), max_size=6),
         more=st.tuples(*[HOSTILE] * 8),
@@ -824,15 +850,15 @@ class TestPaths:
     ) -> None:
         """Whatever ids, times, names, states, tokens and page infos are, no file is written or made anywhere else."""
         server = Hostile(calls, more, listed, code)
-        with tempfile.TemporaryDirectory() as name, writes() as written:
+        with tempfile.TemporaryDirectory() as name:
             folder = Path(name, "a", "b")
             folder.mkdir(parents=True)
-            with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
+            with writes() as written, asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
                 runner.run(self._harvest(server, folder / "landing"))
             made = [path for path in folder.parent.parent.rglob("*") if not path.is_dir()]
             names = [str(path.relative_to(folder / "landing")) for path in made]  # fails for one that is outside
             landing = str(folder / "landing")
-            outside = {path for path in written if not path.startswith((landing, str(folder))) and path != os.devnull}
+            outside = {path for path in written if not path.startswith((f"{landing}/", landing)) and path != os.devnull}
         assert [one for one in names if not DOCUMENTED.fullmatch(one)] == []
         assert outside == set()
 
@@ -852,7 +878,7 @@ class TestPaths:
             tokens={TOKEN: Credentials(app=APP, client_id="1", renewal=Renewal.ROTATE, **secrets)},
             discovery=Discovery(tables=(table,), disabled=(), only=()),
             retry=Retry(attempts=2), output_dir=folder, state_dir=folder / ".harvester", compression="zstd",
-            fleet=[account.id], max_requests=60, pace=Pace(every_s=None, every_bytes=1),
+            fleet=[account.id], max_requests=60, give_up_after_s=5.0, pace=Pace(every_s=None, every_bytes=1),
         )  # fmt: skip
         await harvest(assignment, around=surroundings(), transport=server)
 
@@ -927,7 +953,6 @@ class TestTerminal:
 
     async def test_nothing_of_the_api(self, tmp_path: Path) -> None:
         """Messages, trace ids, states, names: in the summary, the log, `status`, `verify`, errors."""
-
         for code in (60008, 12201, 51001, 11002, 11017):
             async with stage(tmp_path / str(code)) as on:
                 on.echo.always = lambda *_, code=code: web.Response(
@@ -942,11 +967,12 @@ class TestTerminal:
         name = STEERING.replace("\x00", "").replace("\r", "").replace("\x85", "").replace("\u2028", "")
         (tmp_path / "a.csv").write_text(f"account_id,name\n7,{name}one\n8,two {name}\n")
         config.write_text(config.read_text() + 'file = "a.csv"\n')
-        commands: tuple[tuple[str, ...], ...] = (("accounts", "list"), ("accounts", "list", "--json"), ("status", "--all"), ("status", "--json"),
-                    ("plan",), ("config", "explain"), ("verify",))  # fmt: skip
-        for command in commands:
-            done = program(*command, config, **environment(PLAIN))
-            assert done.returncode == 0, done.stderr
+        for command in (
+            "accounts list", "accounts list --json", "status --all", "status --json", "plan", "config explain",
+            "verify", "doctor --no-probe", "doctor --no-probe --json",
+        ):  # fmt: skip
+            done = program(*command.split(), config, **environment(PLAIN))
+            assert "Traceback" not in done.stderr, done.stderr
             assert all(one.isprintable() or one == "\n" for one in done.stdout + done.stderr), command
         export = program("accounts", "export", config, "-", **environment(PLAIN))
         assert "two" in export.stdout
@@ -1040,9 +1066,9 @@ class TestTheProgram:
             said, env = "", environment(ODD)
             summary_file = tmp_path / "summary.json"
             done = program("run", here.config, "--summary", summary_file, "--log-format", style, **env)
-            assert done.returncode == 3, done.stderr
+            assert done.returncode in {ExitCode.PARTIAL, ExitCode.BUDGET}, done.stderr
             assert summary_file.exists()
-            for words in ("status", "verify", "plan", "config explain", "accounts list", "run --dry-run"):
+            for words in ("status", "verify", "plan", "config explain", "accounts list", "run --dry-run", "doctor"):
                 told = program(*words.split(), here.config, **env)
                 assert "Traceback" not in told.stderr
                 said += told.stdout + told.stderr
@@ -1102,7 +1128,7 @@ class TestTheProgram:
     def test_no_option_takes_a_secret(self) -> None:
         """Of no command; and nothing that a command takes is free text but paths, days, durations and words."""
         todo: list[tuple[str, click.Command]] = [("harvester", cli)]
-        seen = set()
+        seen, told = set(), set()
         while todo:
             name, command = todo.pop()
             seen.add(name)
@@ -1114,40 +1140,53 @@ class TestTheProgram:
                     todo.append((f"{name} {inner}", found))
             for parameter in command.params:
                 words = " ".join([*parameter.opts, parameter.name or "", str(parameter.metavar)]).lower()
-                assert not re.search(r"secret|password|passwd|credential|api.?key|authori[sz]ation", words), (
-                    name,
-                    words,
-                )
-                assert not re.search(r"token", words), (name, words)
+                free = isinstance(parameter.type, click.types.StringParamType)
+                if free and re.search(r"secret|token|passw|credential|api.?key", words):
+                    told.add(f"{name} {words}")
+        assert told == set()
         assert {"harvester run", "harvester accounts list", "harvester sandbox", "harvester config explain"} <= seen
 
-    def test_no_process_is_started(self) -> None:
-        """So there is no command line and no environment to pass anything on by; its own is not changed either."""
-        starting = {"subprocess", "multiprocessing", "pty", "concurrent.futures.ProcessPoolExecutor"}
-        calls = {
-            "system",
-            "popen",
-            "fork",
-            "forkpty",
-            "posix_spawn",
-            "execv",
-            "execve",
-            "spawnv",
-            "putenv",
-            "setproctitle",
-        }
+    def test_processes_are_started_in_one_place(self) -> None:
+        """So there is one command line to look at; and the environment is passed on as it was given."""
+        starting = {"subprocess", "multiprocessing", "pty", "ProcessPoolExecutor", "run_process", "open_process"}
+        calls = {"system", "popen", "fork", "forkpty", "posix_spawn", "execv", "execve", "spawnv", "putenv"}
+        places = set()
         for path in Path(harvester.__file__).parent.rglob("*.py"):
             for node in ast.walk(ast.parse(path.read_text())):
                 match node:
-                    case ast.Import(names=names):
-                        assert not {alias.name for alias in names} & starting, path
-                    case ast.ImportFrom(module=module, names=names):
-                        assert module not in starting, path
-                        assert not {f"{module}.{alias.name}" for alias in names} & starting, path
-                    case ast.Attribute(value=ast.Name(id="os"), attr=name):
-                        assert name not in calls, path
+                    case ast.alias(name=name) | ast.Attribute(attr=name) if name in starting:
+                        places.add(path.name)
+                    case ast.Attribute(value=ast.Name(id="os"), attr=name) if name in calls:
+                        places.add(path.name)
                     case ast.Subscript(value=ast.Attribute(attr="environ"), ctx=ast.Store() | ast.Del()):
                         pytest.fail(f"{path} changes the environment")
+        assert places == {"apart.py"}
+
+    @pytest.mark.anyio
+    async def test_a_process_of_its_own(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """That of a rotation gets secrets by its stdin alone, and says none, whatever it was answered."""
+        started: list[tuple[object, ...]] = []
+        said = b""
+        really = anyio.run_process
+
+        async def watched(command: Sequence[str], **options: Any) -> subprocess.CompletedProcess[bytes]:
+            nonlocal said
+            started.append((command, {name for name in options if name != "input"}, options.get("env")))
+            done = await really(command, **options)
+            said += done.stdout + (done.stderr or b"")
+            return done
+
+        monkeypatch.setattr(anyio, "run_process", watched)
+        async with stage(tmp_path, ODD, Renewal.ROTATE, expired=True) as on:
+            on.echo.on = frozenset({Endpoint.ROTATE})
+            on.echo.tricks.extend([refusing(51001), TRICKS["half of a JSON"]])
+            await run(replace(on.assignment, give_up_after_s=None))
+            assert len(started) >= 3  # the test's time runs on while another process works
+            on.hunt.in_text("a command line", repr(started))
+            on.hunt.in_text("what it said", said.decode())
+            on.hunt.in_folder(tmp_path, tokens=on.assignment.state_dir / "tokens")
+            assert all(environment is None for _, _, environment in started)
+            assert on.hunt.nothing()
 
     @pytest.mark.parametrize("keys", BOTH, ids=["plain", "odd"])
     def test_mistakes_in_a_config(self, keys: Keys, tmp_path: Path) -> None:
@@ -1165,7 +1204,7 @@ class TestTheProgram:
             "as an id": good.replace("ids = [7]", f"ids = [{quoted['access']}]"),
             "as a day": good.replace("today-2", "${HARVESTER_TOKEN}"),
             "as an app": good.replace("[tokens.agency]\n", f"[tokens.agency]\napp = {quoted['client']}\n"),
-            "as a table": good.replace("[apps.app]", f"[apps.{quoted['client']}]"),
+            "as a table": good.replace("[apps.app]", f"[apps.{json.dumps(keys.client + '!')}]"),
             "as a file": good.replace("ids = [7]", f"file = {quoted['refresh']}"),
             "with a space": good.replace('"${HARVESTER_TOKEN}"', json.dumps(f"{keys.access} ")),
         }

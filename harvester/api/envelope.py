@@ -27,10 +27,11 @@ _SECRETISH = re.compile(
 )
 """What an answer says and nobody repeats. Rather a harmless number masked than a phone number shown."""
 _PHONE = re.compile(
-    r"(?<!\d)(?:86)?(?:1[3-9]\d[-_.:]?\d{4}[-_.:]?\d{4}|0[1-9]\d{1,2}[-_.:]?\d{7,8})(?!\d)"
+    r"(?<!\d)(?:86)?(?:1[3-9]\d[-_.:]?\d{4}[-_.:]?\d{4}|0[1-9]\d{1,2}[-_.:]?\d{3,4}[-_.:]?\d{4})(?!\d)"
     r"|(?:[MNO][DTjz][AEIMQUYcgk][w-z0-5]){3,}"
 )
 """What no trace id is shown with; one in some hundreds has it by chance."""
+_CODE_MAX = 999_999_999
 _TEXT_MAX = 200
 _LONE_SURROGATE = re.compile(
     rb"((?<!\\)(?:\\\\)*)"  # not itself escaped
@@ -156,7 +157,7 @@ def _read_envelope(body: bytes) -> tuple[int, _Envelope]:
             return _read_envelope(mended)
         raise NotUnderstoodError(f"a body that is no JSON or was cut short ({size_bytes} bytes)") from None
     code = number(envelope.code)
-    if code is None:
+    if code is None or abs(code) > _CODE_MAX:  # a longer one might be a phone number
         raise NotUnderstoodError("no usable `code` in the envelope")
     return code, envelope
 

@@ -115,6 +115,9 @@ def masked(text: str, secrets: Iterable[str]) -> str:
     for secret in sorted(secrets, key=len, reverse=True):
         if len(secret) >= GIVEAWAY:
             text = text.replace(secret, "***").replace(quoted(secret)[1:-1], "***")
+        if len(secret) > LONGEST:
+            begun = secret[:KEPT] + "…"  # as a name is shown that is long enough to be a token
+            text = text.replace(begun, "***").replace(quoted(begun)[1:-1], "***")
     return text
 
 

@@ -36,11 +36,11 @@ def token_fleet(assignment: Assignment, transport: Transport, wall: Callable[[],
     """The tokens, as the config and the store have them; what others could read is made private.
 
     Raises:
-        StorageError: A stored token cannot be read.
+        StorageError: The folder of tokens cannot be looked after.
     """
     folder = assignment.tokens_dir or assignment.state_dir / "tokens"
     store = TokenStore(folder)
-    for path in store.check():
+    for path in store.check(assignment.tokens):
         log.warning("%s could be read by others than its owner, and holds tokens: made private", path)
     patience_s = inf if assignment.give_up_after_s is None else assignment.give_up_after_s
     real = isinstance(transport, AiohttpTransport)

@@ -185,8 +185,7 @@ class Schedule:
                 return tour.cut_short(Status.SKIPPED, self._ward.why_shut(one) or reason), None
             case QuotaSpent():
                 return tour.cut_short(Status.UNFINISHED, reason), None
-            case TokenFault():
-                log.warning("%s failed: %s", one, fault)
+            case TokenFault():  # which was said once, of all its accounts
                 return tour.cut_short(Status.FAILED, reason), None
         log.warning("%s failed: %s", one, fault)
         fate = self._ward.failed(one, failure)

@@ -70,8 +70,8 @@ async def _ask(given: argparse.Namespace) -> str:
         client = Client(transport, quotas, tokens, Retry(), Surroundings(wall=time.time, chance=lambda: 0.5))
         try:
             answer = await client.fetch(account, query)
-        except TokenFault as fault:
-            return str(fault)
+        except TokenFault:
+            return tokens.dead[TOKEN]
     return "a page" if isinstance(answer, Page) else str(answer)
 
 

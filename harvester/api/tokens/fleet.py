@@ -23,7 +23,7 @@ from harvester.api.tokens.store import TokenStore
 from harvester.api.tokens.stored import held
 from harvester.api.tokens.words import note_of
 from harvester.api.transport import Transport
-from harvester.errors import TokenFault
+from harvester.errors import StorageError, TokenFault
 from harvester.model import TokenName
 
 if TYPE_CHECKING:
@@ -118,8 +118,12 @@ class Tokens:
         return f"Tokens({', '.join(self._keepers)})"
 
     def _keeper(self, name: TokenName, credentials: Credentials) -> Keeper:
-        """Raises `StorageError` when the store cannot be read."""
-        stored = self._store.read(name) if self._store else None
+        """The keeper; of a token whose stored pair cannot be read, one that is dead."""
+        dead = None
+        try:
+            stored = self._store.read(name) if self._store else None
+        except StorageError as error:
+            stored, dead = None, str(error)
         pair, former = held(credentials, stored)
         serial = stored.serial if stored else 0
         equipped = credentials.client_secret is not None
@@ -130,6 +134,7 @@ class Tokens:
             renewable=equipped and pair.refresh is not None,
             equipped=equipped,
             patience_s=self._patience_s,
+            dead=dead,
         )
         return Keeper(name, credentials, begun)
 
@@ -142,7 +147,6 @@ class Tokens:
 
         Raises:
             TokenFault: It is dead.
-            StorageError: A renewed one cannot be stored.
 
         Cancellation: while waiting, nothing is lost; a rotation that is under way is ended first.
         """
@@ -153,7 +157,7 @@ class Tokens:
                 match life.todo(keeper.life, now):
                     case Dead(why):
                         self._bury(keeper, why)
-                        raise TokenFault(self.dead[name])
+                        raise TokenFault(f"token {name} is dead: {keeper.life.said or why}")
                     case Use(alone=True):
                         async with self._alone(keeper) as turn:
                             yield turn
@@ -161,7 +165,7 @@ class Tokens:
                     case Use():
                         pass
                     case Reread():
-                        self._renewer.reread(keeper)
+                        self._reread(keeper)
                     case Renew():
                         await self._renew(keeper)
                     case Wait(until, why):
@@ -227,6 +231,12 @@ class Tokens:
             log.warning("token %s is dead: %s", keeper.name, why)
         keeper.buried, keeper.life = True, life.stopped(keeper.life, keeper.life.serial, why)
 
+    def _reread(self, keeper: Keeper) -> None:
+        try:
+            self._renewer.reread(keeper)
+        except StorageError as error:
+            keeper.life = life.not_stored(keeper.life, str(error), self._wall())
+
     async def _renew(self, keeper: Keeper) -> None:
         """Renews it once nobody uses it; what comes of it is in the keeper's life."""
         if keeper.life.in_vain or keeper.life.failures:
@@ -238,6 +248,8 @@ class Tokens:
                 await keeper.quiet.wait()
             if not await self._renewer.renew(keeper):
                 self._refused_at.append(anyio.current_time())
+        except StorageError as error:  # it stops this token's accounts, and no other's
+            keeper.life = life.not_stored(keeper.life, str(error), self._wall())
         finally:
             keeper.renewing = False
 

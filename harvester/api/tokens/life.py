@@ -93,6 +93,7 @@ class Life:
         failing_since: Unix time of the first of them.
         renew_at: Unix time before which none is tried.
         failure: What the last one failed with.
+        failure_code: The API's return code then; `None` when there was no answer.
         dead: Why nothing is sent any more.
     """
 
@@ -113,6 +114,7 @@ class Life:
     failing_since: float | None = None
     renew_at: float = -inf
     failure: str = ""
+    failure_code: int | None = None
     dead: str | None = None
 
 
@@ -224,7 +226,8 @@ def adopted(life: Life, pair: Pair, former: Pair | None, serial: int) -> Life:
         former = None  # whoever stored it did not know
     return replace(
         life, pair=pair, former=former, serial=serial, proven=False, gone=None, said="", reread=False, knocks=0,
-        failures=0, failing_since=None, renew_at=-inf, failure="", fresh=True, in_vain=_vain(life),
+        failures=0, failing_since=None, renew_at=-inf, failure="",
+        failure_code=None, fresh=True, in_vain=_vain(life),
         renewable=life.equipped and pair.refresh is not None,
     )  # fmt: skip
 
@@ -234,28 +237,41 @@ def looked(life: Life) -> Life:
     return replace(life, reread=True)
 
 
-def not_renewed(life: Life, why: str, now: float) -> Life:
-    """A renewal failed at Unix time `now`, and may be tried again."""
+def not_renewed(life: Life, why: str, now: float, code: int | None = None) -> Life:
+    """A renewal failed at Unix time `now`, perhaps with a return code, and may be tried again."""
     failures, since = life.failures + 1, life.failing_since if life.failing_since is not None else now
     wait_s = min(_MAX_BACKOFF_S, 2.0 ** min(failures, 10))
-    failed = replace(life, failures=failures, failing_since=since, renew_at=now + wait_s, failure=why)
-    useless = life.gone is not None or (life.pair.access_until is not None and now >= life.pair.access_until)
-    if useless and now - since >= life.patience_s:
+    failed = replace(life, failures=failures, failing_since=since, renew_at=now + wait_s)
+    failed = replace(failed, failure=why, failure_code=code)
+    if is_useless(life, now) and now - since >= life.patience_s:
         long = lasting(now - since)
         return replace(failed, dead=f"it could not be renewed for {long}: {why}; the next run tries again")
     return failed
 
 
-def not_renewable(life: Life, why: str) -> Life:
-    """Renewals are refused for good; the access token is used until it dies."""
-    return replace(life, renewable=False, failure=why)
+def is_useless(life: Life, now: float) -> bool:
+    """Whether the access token is known not to work at Unix time `now`."""
+    return life.gone is not None or (life.pair.access_until is not None and now >= life.pair.access_until)
+
+
+def not_renewable(life: Life, why: str, code: int | None = None) -> Life:
+    """Renewals are refused for good, perhaps with a return code; the access token is used until it dies."""
+    return replace(life, renewable=False, failure=why, failure_code=code)
+
+
+def not_stored(life: Life, why: str, now: float) -> Life:
+    """The store cannot be used at Unix time `now`: a token that works does so until it dies; another one is dead."""
+    if is_useless(life, now):
+        return replace(life, dead=f"{life.said or 'its access token has expired'}; it cannot be renewed: {why}")
+    return not_renewed(life, why, now)
 
 
 def _cannot_go_on(life: Life) -> str:
     if life.failure:
         return (
-            f"{life.said}, and its renewal was refused: {life.failure}; authorise the app again, and put the new "
-            "access_token and refresh_token into the config"
+            f"{life.said}, and its renewal was refused: {life.failure}; look whether the app's client_id and "
+            "client_secret are right; if they are, authorise the app again, and put the new access_token and "
+            "refresh_token into the config"
         )
     young = "" if life.gone is Gone.EXPIRED else " (a private app's new one works after 10 minutes)"
     return (

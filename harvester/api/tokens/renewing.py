@@ -38,11 +38,13 @@ class Result:
 
     Attributes:
         failure: Why there is no new pair, for a person; `None` when there is one.
+        code: The API's return code then; `None` when there was no answer.
         final: Whether the API refused it for good.
         renewed: Whether this was the renewal that brought the pair, rather than another process's.
     """
 
     failure: str | None = None
+    code: int | None = None
     final: bool = False
     renewed: bool = False
 
@@ -97,10 +99,10 @@ class Renewer:
             log.info("token %s was renewed%s", keeper.name, "" if result.renewed else " by another process")
         elif result.final:
             log.error("token %s cannot be renewed any more: %s", keeper.name, result.failure)
-            keeper.life = life.not_renewable(keeper.life, result.failure)
+            keeper.life = life.not_renewable(keeper.life, result.failure, result.code)
         else:
             log.warning("token %s could not be renewed: %s", keeper.name, result.failure)
-            keeper.life = life.not_renewed(keeper.life, result.failure, self._wall())
+            keeper.life = life.not_renewed(keeper.life, result.failure, self._wall(), result.code)
         return not result.final
 
     async def attempt(self, keeper: "Keeper") -> Result:
@@ -158,12 +160,11 @@ class Renewer:
                 new = read_renewal(response, pair, sent_at)
             except AttemptError as error:
                 new = Fault(text=str(error), unreachable=error.unreachable)
-            if isinstance(new, Fault):
-                return self._failed(keeper, new, lost_since)
-            former = life.renewed_by(credentials.renewal, keeper.life, self._wall())
-            serial = keeper.life.serial + 1
-            if slot:  # no await between the answer and this: what could be lost is on the disk first
+            former, serial = life.renewed_by(credentials.renewal, keeper.life, self._wall()), keeper.life.serial + 1
+            if slot and isinstance(new, Pair):  # no await before this: what could be lost is on the disk first
                 slot.fill(self._stored(keeper, new, former, serial))
+        if isinstance(new, Fault):
+            return self._failed(keeper, new, lost_since)
         keeper.life = life.adopted(keeper.life, new, former, serial)
         return Result(renewed=True)
 
@@ -189,10 +190,11 @@ class Renewer:
         )
 
     def _failed(self, keeper: "Keeper", fault: Fault, lost_since: float | None) -> Result:
-        why = masked(str(fault))
-        if lost_since is not None:
+        why, final = masked(str(fault)), fault.code in TABLE and judge(fault) in _FOR_GOOD
+        if lost_since is not None and final:
             at = datetime.fromtimestamp(lost_since, BEIJING)
-            why += f"; a rotation was begun at {at:%F %T} (Beijing) whose answer never came: that took the pair along"
-        elif fault.unreachable and keeper.credentials.renewal is Renewal.ROTATE:
-            self._announce(keeper, None)  # nothing was sent
-        return Result(failure=why, final=fault.code in TABLE and judge(fault) in _FOR_GOOD)
+            why += f"; the answer to a rotation begun at {at:%F %T} (Beijing) never came: that may have taken the pair"
+        rotated_nothing = fault.unreachable or fault.code is not None
+        if lost_since is None and rotated_nothing and keeper.credentials.renewal is Renewal.ROTATE:
+            self._announce(keeper, None)
+        return Result(failure=why, code=fault.code, final=final)

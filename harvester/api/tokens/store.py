@@ -10,7 +10,7 @@ import fcntl
 import logging
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from enum import StrEnum
 from pathlib import Path
 from types import TracebackType
@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 
 _ROOM_BYTES: Final = 256 * 1024
 """More than any two pairs take: four tokens of 4096 characters, and the longest scopes."""
+_ENDINGS: Final = (".json", ".json.new", ".lock")
+"""Of a token's files."""
 
 
 class Step(StrEnum):
@@ -57,20 +59,27 @@ class TokenStore:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def check(self) -> list[str]:
-        """Makes folder and files private if they are not.
+    def check(self, names: Iterable[str]) -> list[str]:
+        """Makes the files of these tokens private if they are not, and the folder, unless other things are in it.
 
         Returns:
             What was not private, for a person.
 
         Raises:
-            StorageError: They cannot be made so, or belong to somebody else.
+            StorageError: It is no folder, or cannot be looked after, or something in it is a link.
         """
         with storage(self.folder, "look after"):
             if not self.folder.exists():
                 return []
-            paths = [self.folder, *sorted(path for path in self.folder.iterdir() if not path.is_dir())]
-            return [str(path) for path in paths if _made_private(path)]
+            if not self.folder.is_dir():
+                raise StorageError(f"{self.folder}, where tokens are kept, is no folder: move it away and run again")
+            files = [self._path(name).with_name(f"{name}{end}") for name in names for end in _ENDINGS]
+            mine = [path for path in files if os.path.lexists(path)]
+            return [str(path) for path in [*self._only_ours(), *mine] if _made_private(path)]
+
+    def _only_ours(self) -> list[Path]:
+        """The folder, if nothing but tokens is in it: what others keep there is nobody's to hide."""
+        return [self.folder] if all(path.name.endswith(_ENDINGS) for path in self.folder.iterdir()) else []
 
     def read(self, name: str) -> Stored | None:
         """What is stored of a token; `None` when nothing is.
@@ -101,7 +110,8 @@ class TokenStore:
         path = self.folder / f"{name}.lock"
         with storage(self.folder, "prepare"):
             make_directory(self.folder)
-            _made_private(self.folder)
+            for folder in self._only_ours():
+                _made_private(folder)
             handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         try:
             if not _locked(handle, path):

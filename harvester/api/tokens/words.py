@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Final
 
-from harvester.api.tokens.life import Life
+from harvester.api.tokens.life import Life, is_useless
 from harvester.model import BEIJING
 
 WARN_S: Final = 7 * 86400.0
@@ -23,8 +23,8 @@ def note_of(name: str, life: Life, now: float) -> str | None:
     pair = life.pair
     if life.failure:
         again = "it is tried again" if life.renewable else "authorise the app again"
-        if pair.access_until is not None and now >= pair.access_until:
-            return f"token {name} has expired and could not be renewed: {life.failure}; {again}"
+        if is_useless(life, now):
+            return f"token {name} does not work any more and could not be renewed: {life.failure}; {again}"
         until = f" until {at(pair.access_until)}" if pair.access_until else " until it dies"
         return f"token {name} could not be renewed: {life.failure}; it is used{until}, {again}"
     if pair.refresh_until is not None and pair.refresh_until - now <= WARN_S:

@@ -223,7 +223,7 @@ class TestTrouble:
         one = Fleet(transport, {TOKEN: given(refresh=None)}, tmp_path)
         await one.walk(60)
         assert {type(end) for end in one.ends} == {TokenFault}
-        assert "put a working access_token into the config" in str(one.ends[0])
+        assert "put a working access_token into the config" in one.tokens.dead[TOKEN]
         assert len(one.ends) == 64
         assert transport.sandbox.stats.token_requests == 0
 
@@ -238,7 +238,7 @@ class TestTrouble:
         assert len(one.tokens.notes()) == 1
         await one.walk(400, walks=2)
         assert len(one.ends) == 2
-        assert "authorise the app again" in str(one.ends[0])
+        assert "authorise the app again" in one.tokens.dead[TOKEN]
         assert transport.sandbox.stats.refused_renewals.total() == 1
 
     @HOW
@@ -252,6 +252,37 @@ class TestTrouble:
         assert transport.sandbox.stats.refused_renewals[51001] == 6
         assert one.pages > 3_000
 
+    @pytest.mark.parametrize("fault", ["code:51001", "unavailable"])
+    async def test_a_rotation_that_was_answered_took_nothing_along(self, tmp_path: Path, fault: str) -> None:
+        """A business error proves that nothing was rotated: nobody is told otherwise, and nothing is left behind."""
+        transport = api(replace(LIVELY, expires_at=NOW_S + 1))
+        transport.sandbox.script_oauth(fault, fault, fault)
+        one = fleet(transport, tmp_path, Renewal.ROTATE)
+        await one.walk(6, walks=2)
+        stored = TokenStore(tmp_path).read(TOKEN)
+        assert stored
+        assert fault == "unavailable" or stored.rotating_since is None
+        assert "may have taken the pair" not in " ".join(one.tokens.notes())
+        await one.walk(60, walks=2)
+        assert one.ends == []
+
+    @pytest.mark.parametrize("when", ["before", "at a renewal"])
+    async def test_a_store_that_cannot_be_used_stops_its_own_token_only(self, tmp_path: Path, when: str) -> None:
+        """The other token's walks go on; what is wrong with the disk is said."""
+        other = Grant(access="another-access-token", name="new")
+        transport = api(replace(LIVELY, expires_at=NOW_S + 5), other)
+        if when == "before":
+            (tmp_path / f"{TOKEN}.json").write_text("{")
+        else:
+            (tmp_path / f"{TOKEN}.lock").mkdir()
+        healthy = TokenName("healthy")
+        one = Fleet(transport, {TOKEN: given(), healthy: given(access=other.access, refresh=None)}, tmp_path)
+        await one.walk(60, walks=4)
+        assert len(one.ends) == 4
+        assert list(one.tokens.dead) == [TOKEN]
+        assert str(tmp_path) in one.tokens.dead[TOKEN]
+        assert one.pages > 100
+
     async def test_patience_has_an_end(self, tmp_path: Path) -> None:
         """A token that cannot be renewed for half an hour is given up for this run."""
         transport = api(replace(LIVELY, expires_at=NOW_S + 1), oauth_faults={})
@@ -259,7 +290,7 @@ class TestTrouble:
         one = fleet(transport, tmp_path)
         await one.walk(3600, walks=2)
         assert len(one.ends) == 2
-        assert "for 31 min" in str(one.ends[0])
+        assert "for 31 min" in one.tokens.dead[TOKEN]
         assert transport.sandbox.stats.refused_renewals.total() < 45
 
     async def test_a_new_token_that_never_works(self, tmp_path: Path) -> None:

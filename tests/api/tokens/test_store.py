@@ -130,7 +130,7 @@ class TestReading:
     def test_nothing_is_stored_at_first(self, store: TokenStore) -> None:
         """And looking makes nothing."""
         assert store.read(NAME) is None
-        assert store.check() == []
+        assert store.check([NAME]) == []
         assert not store.folder.exists()
 
     def test_what_was_filled_in_is_read(self, used: TokenStore) -> None:
@@ -231,16 +231,26 @@ class TestPrivacy:
             ("agency.json.new", 0o600),
             ("agency.lock", 0o600),
         }
-        assert store.check() == []
+        assert store.check([NAME]) == []
 
     def test_what_is_not_private_is_made_so_and_told(self, used: TokenStore) -> None:
-        """Folder and files, once; what is private is not told, and folders in it are nobody's business."""
-        (used.folder / "theirs").mkdir(mode=0o755)
+        """Folder and files, once; what is private is not told."""
         main_file(used).chmod(0o644)
         used.folder.chmod(0o755)
-        assert used.check() == [str(used.folder), str(main_file(used))]
-        assert (mode(used.folder), mode(main_file(used)), mode(used.folder / "theirs")) == (0o700, 0o600, 0o755)
-        assert used.check() == []
+        assert used.check([NAME]) == [str(used.folder), str(main_file(used))]
+        assert (mode(used.folder), mode(main_file(used))) == (0o700, 0o600)
+        assert used.check([NAME]) == []
+
+    @pytest.mark.parametrize("kept", ["notes.txt", "theirs/"])
+    def test_a_folder_with_other_things_in_it_is_left_as_it_is(self, used: TokenStore, kept: str) -> None:
+        """Others may be reading there; the tokens' own files are private all the same."""
+        other = used.folder / kept
+        other.mkdir() if kept.endswith("/") else other.touch()
+        other.chmod(0o755)
+        main_file(used).chmod(0o644)
+        used.folder.chmod(0o755)
+        assert used.check([NAME]) == [str(main_file(used))]
+        assert [mode(path) for path in (used.folder, main_file(used), other)] == [0o755, 0o600, 0o755]
 
     def test_a_file_that_another_process_takes_away_meanwhile(
         self, used: TokenStore, monkeypatch: pytest.MonkeyPatch
@@ -248,13 +258,13 @@ class TestPrivacy:
         """It has put its new pair into its place: nobody has to be told."""
         seen = [*used.folder.iterdir(), beside(used)]
         monkeypatch.setattr(Path, "iterdir", lambda _: iter(seen))
-        assert used.check() == []
+        assert used.check([NAME]) == []
 
     @pytest.mark.parametrize("bits", [0o601, 0o602, 0o604, 0o610, 0o620, 0o640, 0o666, 0o777])
     def test_any_bit_for_others_is_too_many(self, bits: int, used: TokenStore) -> None:
         """Of the group or of everybody, to read, write or run."""
         main_file(used).chmod(bits)
-        assert used.check() == [str(main_file(used))]
+        assert used.check([NAME]) == [str(main_file(used))]
         assert mode(main_file(used)) == 0o600
 
     def test_a_folder_that_is_not_private_is_made_so_before_it_is_used(self, store: TokenStore) -> None:
@@ -275,7 +285,7 @@ class TestPrivacy:
             os.chown(main_file(store), 0, 0)
             os.seteuid(folder.stat().st_uid)
             with pytest.raises(StorageError, match=r"cannot look after .*: .*Make it writable"):
-                store.check()
+                store.check([NAME])
 
     @pytest.mark.parametrize("name", ["agency.json", "agency.lock", "agency.json.new"])
     @pytest.mark.parametrize("there", [True, False])
@@ -290,7 +300,7 @@ class TestPrivacy:
         store.folder.mkdir(mode=0o700)
         (store.folder / name).symlink_to(target)
         with pytest.raises(StorageError, match=r"is a link, and tokens are kept in files of their own: remove it"):
-            store.check()
+            store.check([NAME])
         if name == "agency.json" and there:
             with pytest.raises(StorageError, match="cannot read"):
                 store.read(NAME)
@@ -305,10 +315,10 @@ class TestPrivacy:
         """To another disk, perhaps: what counts is what it leads to, and that is told once."""
         (tmp_path / "elsewhere").mkdir(mode=0o755)
         store.folder.symlink_to(tmp_path / "elsewhere")
-        assert store.check() == [str(store.folder)]
+        assert store.check([NAME]) == [str(store.folder)]
         assert mode(tmp_path / "elsewhere") == 0o700
         put(store, OLD)
-        assert store.check() == []
+        assert store.check([NAME]) == []
         assert store.read(NAME) == OLD
 
     def test_a_folder_that_may_not_be_looked_at(self) -> None:
@@ -316,7 +326,7 @@ class TestPrivacy:
         with unprivileged_folder() as folder:
             (folder / "state").mkdir(mode=0o000)
             store = TokenStore(folder / "state" / "tokens")
-            for attempt in (store.check, lambda: store.read(NAME), lambda: put(store, OLD)):
+            for attempt in (lambda: store.check([NAME]), lambda: store.read(NAME), lambda: put(store, OLD)):
                 with pytest.raises(StorageError, match="Make it writable"):
                     attempt()
 
