@@ -78,7 +78,7 @@ def export_command(config: Path, file: Path, *, force: bool) -> None:
     from harvester.report.rolls import csv_of, unknown
 
     settings, assignment = _prepared(config)
-    found = _known(assignment)
+    found = _known(assignment).settled()
     if found.enrolment.unknown:
         for table in found.enrolment.unknown:
             click.echo(f"error: {unknown(table, None)}; `harvester accounts refresh {config}` lists them", err=True)

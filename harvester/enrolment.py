@@ -62,16 +62,33 @@ class Enrolment:
         enrolled: Each account once: those of the config, then those of each table, then those that vanished.
         unknown: Tables whose accounts nobody knows.
         released: Accounts that vanished, and that since lately are not asked for any more.
+        barren: Tables that give no account of those that they list.
     """
 
     enrolled: tuple[Enrolled, ...]
     unknown: tuple[Table, ...] = ()
     released: tuple[Enrolled, ...] = ()
+    barren: tuple["Barren", ...] = ()
 
     @property
     def missed(self) -> tuple[Enrolled, ...]:
         """Accounts that vanished from their roll and are still asked for."""
         return tuple(one for one in self.enrolled if one.vanished_on)
+
+
+@dataclass(frozen=True, slots=True)
+class Barren:
+    """A table that gives no account.
+
+    Attributes:
+        table: Which.
+        listed: How many accounts it lists; none, perhaps.
+        disabled: How many of these its patterns take, and the config turns off.
+    """
+
+    table: Table
+    listed: int
+    disabled: int
 
 
 Refused = Mapping[tuple[AccountId, TokenName], date]
@@ -116,7 +133,15 @@ def enrol(
         enrolled=tuple(found.values()),
         unknown=tuple(table for table, roll in rolls if roll is None or not roll.is_of(table)),
         released=tuple(one for account_id, one in released.items() if account_id not in found),
+        barren=tuple(barren for table, roll in known if (barren := _barren(table, roll, disabled))),
     )
+
+
+def _barren(table: Table, roll: Roll, disabled: Collection[AccountId]) -> Barren | None:
+    """A table of whose listed accounts none is taken; one whose accounts others have as well is not barren."""
+    taken = [one.account.id for one in _selected(table, roll) if one.vanished_on is None]
+    off = sum(1 for one in taken if one in disabled)
+    return Barren(table, roll.size, off) if off == len(taken) else None
 
 
 def _selected(table: Table, roll: Roll) -> Iterator[Enrolled]:

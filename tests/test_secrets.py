@@ -43,7 +43,7 @@ from harvester.api.effort import Retry
 from harvester.api.envelope import Passport, Request, Response, cleaned, label
 from harvester.api.protocol import CALLS_PATH, read_figure, read_page, request_calls
 from harvester.api.quota import Limits
-from harvester.api.tokens import Credentials, Pair, Renewal
+from harvester.api.tokens import Credentials, Pair, Renewal, apart
 from harvester.api.tokens.life import Life, Use
 from harvester.api.tokens.oauth import EXTEND_PATH, ROTATE_PATH, read_renewal, request_renewal
 from harvester.api.tokens.stored import Stored, mark_of
@@ -1167,16 +1167,20 @@ class TestTheProgram:
         """That of a rotation gets secrets by its stdin alone, and says none, whatever it was answered."""
         started: list[tuple[object, ...]] = []
         said = b""
-        really = anyio.run_process
+        start, answer = subprocess.Popen, apart._answer
 
-        async def watched(command: Sequence[str], **options: Any) -> subprocess.CompletedProcess[bytes]:
+        def started_with(command: Sequence[str], **options: Any) -> "subprocess.Popen[bytes]":
+            started.append((command, set(options), options.get("env")))
+            return start(command, **options)
+
+        async def answered(process: "subprocess.Popen[bytes]", errand: bytes) -> bytes:
             nonlocal said
-            started.append((command, {name for name in options if name != "input"}, options.get("env")))
-            done = await really(command, **options)
-            said += done.stdout + (done.stderr or b"")
-            return done
+            answer_of_it = await answer(process, errand)
+            said += answer_of_it
+            return answer_of_it
 
-        monkeypatch.setattr(anyio, "run_process", watched)
+        monkeypatch.setattr(apart.subprocess, "Popen", started_with)
+        monkeypatch.setattr(apart, "_answer", answered)
         async with stage(tmp_path, ODD, Renewal.ROTATE, expired=True) as on:
             on.echo.on = frozenset({Endpoint.ROTATE})
             on.echo.tricks.extend([refusing(51001), TRICKS["half of a JSON"]])

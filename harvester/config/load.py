@@ -138,7 +138,11 @@ def _check_references(tree: Tree, findings: Findings) -> None:
             findings.at_key((kind,), f"is missing; expected at least one table [{kind}.NAME]")
     for name, table in _tables(tree, "discover").items():
         _check_reference(("discover", name, "token"), table.get("token"), tokens, findings)
+    spelled: dict[str, str] = {}
     for name, token in tokens.items():
+        if (other := spelled.setdefault(name.casefold(), name)) != name:
+            message = f"differs from [tokens.{shown_name(other)}] in upper and lower case only: one file on some disks"
+            findings.at_key(("tokens", name), message)
         app = token.get("app")
         if not _check_reference(("tokens", name, "app"), app, apps, findings):
             continue

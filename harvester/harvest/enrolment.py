@@ -28,6 +28,8 @@ _REFUSED: Final = frozenset({State.DENIED, State.INACTIVE, State.UNKNOWN})
 _FAILING: Final = timedelta(days=7)
 """An account that vanished, and of which every request fails for so long, is as good as refused."""
 
+_WATCHED_S: Final = 30.0
+"""So long the API may be down before a refresh gives up: a person waits for it."""
 _LEAST_S: Final = 0.001
 """What is left of a run's time when lists took all of it."""
 
@@ -42,6 +44,7 @@ class Roster:
         rolls: The tables, each with its roll if there is one.
         notes: What a person should know, the worst first.
         troubles: Why a run of it cannot be complete: one for each table of which nobody knows the accounts.
+        mistakes: Why there is nobody although accounts were listed: see `settled`.
     """
 
     assignment: Assignment
@@ -49,6 +52,22 @@ class Roster:
     rolls: Sequence[tuple[Table, Roll | None]] = ()
     notes: tuple[str, ...] = ()
     troubles: tuple[Trouble, ...] = ()
+    mistakes: tuple[Problem, ...] = ()
+
+    @property
+    def unknown(self) -> tuple[str, ...]:
+        """The names of tables whose accounts nobody knows."""
+        return tuple(map(str, self.enrolment.unknown))
+
+    def settled(self) -> "Roster":
+        """Itself, if it is fit to be worked with: with no account at all every day would seem complete.
+
+        Raises:
+            ConfigError: Accounts were listed, and the config leaves none of them.
+        """
+        if self.mistakes:
+            raise ConfigError(list(self.mistakes))
+        return self
 
 
 async def muster(assignment: Assignment, ledger: Ledger, call: RollCall, wall: Callable[[], float]) -> Roster:
@@ -61,7 +80,7 @@ async def muster(assignment: Assignment, ledger: Ledger, call: RollCall, wall: C
         wall: Unix seconds.
 
     Raises:
-        ConfigError: An account that was chosen is not enrolled.
+        ConfigError: An account that was chosen is not enrolled, or the config leaves none of those that are listed.
         StorageError: The ledger cannot be used, or a renewed token cannot be stored.
 
     Cancellation: of `call.scope` ends the lists, of anything else all of it.
@@ -72,7 +91,7 @@ async def muster(assignment: Assignment, ledger: Ledger, call: RollCall, wall: C
     if assignment.max_duration_s is not None:
         left_s = max(_LEAST_S, assignment.max_duration_s - (anyio.current_time() - began))
         assignment = replace(assignment, max_duration_s=left_s)
-    return roster(assignment, ledger, wall(), called)
+    return roster(assignment, ledger, wall(), called).settled()
 
 
 def known(assignment: Assignment, at: float | None = None) -> Roster:
@@ -134,7 +153,12 @@ def roster(assignment: Assignment, ledger: Ledger | None, at: float, after: Call
         rolls=rolls,
         notes=tuple(_notes(enrolment, rolls, at, after)),
         troubles=tuple(_trouble(table, failures, assignment) for table in enrolment.unknown),
+        mistakes=() if enrolment.enrolled or enrolment.unknown else _mistakes(enrolment),
     )
+
+
+def _mistakes(enrolment: Enrolment) -> tuple[Problem, ...]:
+    return tuple(Problem(where=str(one.table), message=words.barren(one)) for one in enrolment.barren if one.listed)
 
 
 def _refused(conditions: Iterable[Condition], today: date) -> Refused:
@@ -167,11 +191,12 @@ def _chosen(enrolment: Enrolment, only: Sequence[int]) -> Sequence[Account]:
 def _notes(
     enrolment: Enrolment, rolls: Sequence[tuple[Table, Roll | None]], at: float, after: Called | None
 ) -> list[str]:
+    barren = [f"{one.table}: {words.barren(one)}" for one in enrolment.barren]
     if after is None:
-        return [*(words.standing(table, roll, at) for table, roll in rolls), *words.absences(enrolment)]
+        return [*(words.standing(table, roll, at) for table, roll in rolls), *barren, *words.absences(enrolment)]
     failed = [words.failed(table, after.failures[table], roll, at) for table, roll in rolls if table in after.failures]
     new = [line for one in after.changes.values() for line in words.told(replace(one, vanished=()))]
-    return [*failed, *words.absences(enrolment), *new]
+    return [*failed, *barren, *words.absences(enrolment), *new]
 
 
 def _trouble(table: Table, failures: Mapping[Table, str], assignment: Assignment) -> Trouble:
@@ -200,6 +225,7 @@ async def refresh(
     """
     around = around or surroundings()
     discovery = assignment.discovery
+    assignment = replace(assignment, give_up_after_s=min(_WATCHED_S, assignment.give_up_after_s or _WATCHED_S))
     has_ledger(Zone(assignment.output_dir, assignment.compression), assignment.state_dir)
     with Ledger.open(assignment.state_dir) as ledger:
         async with sender(assignment, transport) as send:

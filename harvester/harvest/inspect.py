@@ -53,7 +53,7 @@ def verify(assignment: Assignment, orders: Orders, wall: Callable[[], float] = t
         wall: Unix seconds.
 
     Raises:
-        ConfigError: The ledger is to be rebuilt and nothing is wrong with it.
+        ConfigError: The ledger is to be rebuilt and nothing is wrong with it; or the config leaves no account.
         LockedError: A run is going.
         StorageError: The ledger or the landing zone cannot be used, or the ledger is gone.
     """
@@ -64,9 +64,12 @@ def verify(assignment: Assignment, orders: Orders, wall: Callable[[], float] = t
     with contextlib.ExitStack() as held:
         lock = held.enter_context(take_lock(assignment.state_dir))
         held.enter_context(zone.held())
-        rebuilt = _rebuilt(known(assignment, wall()).assignment, zone, now) if orders.rebuild else None
+        rebuilt = _rebuilt(known(assignment, wall()).settled().assignment, zone, now) if orders.rebuild else None
         ledger = held.enter_context(Overview.open_locked(assignment.state_dir, lock))
-        assignment = _told(roster(assignment, ledger, wall()))
+        who = roster(assignment, ledger, wall())
+        assignment = _told(who)
+        if who.unknown:
+            log.warning("the accounts of %s are not known: only files are looked at", ", ".join(who.unknown))
         run_id = f"{now:%Y%m%dT%H%M%S}+08-verify"
         marks = Marks(zone, ledger, run_id, wall, assignment.fleet)
         landing = Landing(zone=zone, ledger=ledger, marks=marks, run_id=run_id, wall=wall)
@@ -79,8 +82,8 @@ def verify(assignment: Assignment, orders: Orders, wall: Callable[[], float] = t
 
 
 def _told(found: Roster) -> Assignment:
-    """The assignment with all its accounts; how sure that is goes to the log."""
-    for note in found.notes:
+    """The assignment with all its accounts; how sure that is goes to the log. Raises `ConfigError`: see `settled`."""
+    for note in found.settled().notes:
         log.info(note)
     return found.assignment
 
@@ -117,25 +120,31 @@ def status(assignment: Assignment, *, every_gap: bool = False) -> State:
         every_gap: Whether gaps are looked up of all accounts, not just of those that lack most.
 
     Raises:
+        ConfigError: The config leaves no account of those that are listed.
         StorageError: The ledger cannot be read.
     """
     window, reread_days = assignment.scope.window, assignment.scope.reread_days
     ledger = Overview.peek(assignment.state_dir)
     if ledger is None:
-        assignment = _told(roster(assignment, None, time.time()))
+        who = roster(assignment, None, time.time())
+        assignment = _told(who)
         accounts = [
             Standing(account_id=one.id, name=one.name, window=window, complete=0) for one in assignment.accounts
         ]
         path = str(ledger_of(assignment.state_dir))
-        return State(window=window, accounts=accounts, reread_days=reread_days, there=False, ledger=path)
+        return State(
+            window=window, accounts=accounts, unknown=who.unknown, reread_days=reread_days, there=False, ledger=path
+        )
     with ledger:
-        assignment = _told(roster(assignment, ledger, time.time()))
+        who = roster(assignment, ledger, time.time())
+        assignment = _told(who)
         standings, others = _standings(assignment, ledger)
         looked_up = len(standings) if every_gap else ACCOUNTS_SHOWN
         arrivals, nights = ledger.arrivals()
         return State(
             window=window,
             accounts=[*(_with_gaps(one, ledger) for one in standings[:looked_up]), *standings[looked_up:]],
+            unknown=who.unknown,
             others=others,
             arrivals=arrivals,
             nights=nights,

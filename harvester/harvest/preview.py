@@ -22,6 +22,7 @@ def forecast(assignment: Assignment, at: float | None = None) -> str:
         at: Unix time of the run; now by default.
 
     Raises:
+        ConfigError: An account that was chosen is not enrolled, or the config leaves none of those that are listed.
         StorageError: The ledger cannot be read.
     """
     at = time.time() if at is None else at
@@ -33,7 +34,7 @@ def forecast(assignment: Assignment, at: float | None = None) -> str:
 
 
 def _forecast(unsettled: Assignment, ledger: Ledger | None, at: float) -> str:
-    found = roster(unsettled, ledger, at)
+    found = roster(unsettled, ledger, at).settled()
     assignment = found.assignment
     planning = Planning(assignment, ledger)
     sums = Forecast(thrifty=any(map(planning.is_thrifty, planning.plans)))
@@ -45,7 +46,7 @@ def _forecast(unsettled: Assignment, ledger: Ledger | None, at: float) -> str:
         max_requests=assignment.max_requests,
         max_duration_s=assignment.max_duration_s,
     )
-    return "\n".join([in_words(sums, bounds), *(f"  note: {note}" for note in found.notes)])
+    return "\n".join([in_words(sums, bounds, found.unknown), *(f"  note: {note}" for note in found.notes)])
 
 
 def _means(ledger: Ledger | None, app: AppName, limits: Limits, at: float) -> Means:

@@ -1,6 +1,6 @@
 """The forecast in words, for a person who decides whether tonight is enough. Pure."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from math import ceil, inf
 from typing import Final
@@ -9,19 +9,23 @@ from harvester.model import AppName
 from harvester.report.forecast import Bounds, Forecast, Means
 
 _APPS_SHOWN: Final = 8
+_NOTHING: Final = "Nothing is due: every day of the window is complete."
 
 
-def in_words(forecast: Forecast, bounds: Bounds) -> str:
+def in_words(forecast: Forecast, bounds: Bounds, unknown: Sequence[str] = ()) -> str:
     """What a run would do.
 
     Args:
         forecast: The sums over its plans.
         bounds: What it may use.
+        unknown: `[discover]` tables whose accounts nobody knows.
     """
     total = forecast.slices
+    lines = [f"the accounts of {', '.join(unknown)} are not known yet: they are not in these sums"] if unknown else []
     if not total:
-        return "Nothing is due: every day of the window is complete."
-    lines = [
+        nothing = "Of the accounts that are known nothing is due." if unknown else _NOTHING
+        return "\n".join([*lines, nothing])
+    lines += [
         f"{total:,} slices: {len(forecast.accounts):,} accounts, {forecast.days:,} days of accounts",
         f"{_about(forecast)} {_requests(forecast):,} requests expected, {_time(forecast, bounds)}",
         f"  {_evidence(forecast)}",

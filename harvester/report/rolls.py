@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any, Final
 
-from harvester.enrolment import Enrolled, Enrolment
+from harvester.enrolment import Barren, Enrolled, Enrolment
 from harvester.model import BEIJING, Account, AccountId
 from harvester.report.table import table as lines_of
 from harvester.roll import Change, Roll, Table
@@ -21,20 +21,26 @@ _HEAD: Final = ("account", "token", "status", "since", "from", "name")
 def told(change: Change) -> list[str]:
     """What a list brought, for a person: one line a thing; none when nothing is different."""
     if change.first:
-        lines = [f"{change.table}: listed for the first time, {_accounts(change.size)}"]
-    else:
-        lines = [
-            f"{what} {change.table}: {_named(ids)}"
-            for ids, what in (
-                (change.new, "new on the roll of"),
-                (change.vanished, "vanished from"),
-                (change.left, "no longer taken by include and exclude of"),
-            )
-            if ids
-        ]
-    if not change.selected:
-        lines.append(f"{change.table}: none of its {_accounts(change.size)} fits include and exclude")
-    return lines
+        return [f"{change.table}: listed for the first time, {_accounts(change.size)}"]
+    return [
+        f"{what} {change.table}: {_named(ids)}"
+        for ids, what in (
+            (change.new, "new on the roll of"),
+            (change.vanished, "vanished from"),
+            (change.left, "no longer taken by include and exclude of"),
+        )
+        if ids
+    ]
+
+
+def barren(one: Barren) -> str:
+    """That a table gives no account, and what to do; without the table's name."""
+    if not one.listed:
+        return "its list is empty"
+    none = f"none of its {_accounts(one.listed)} is left by include and exclude"
+    if not one.disabled:
+        return f"{none}: mend the patterns"
+    return f"{none} and by `enabled = false` ({one.disabled:,}): mend the patterns, or turn accounts on"
 
 
 def absences(enrolment: Enrolment) -> list[str]:

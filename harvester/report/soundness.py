@@ -80,7 +80,7 @@ def in_words(found: Soundness, zone: str, config: str) -> str:
     if found.sound:
         lines.append(f"SOUND  {looked_at}: every file is there, can be read, and is as it was written")
         return "\n".join([*lines, f"  files {zone}"])
-    wrong = ", ".join(f"{found.kinds[kind]:,} {kind}" for kind in Kind if found.kinds[kind])
+    wrong = ", ".join(_of_kind(found.kinds[kind], kind) for kind in Kind if found.kinds[kind])
     lines += [f"NOT SOUND  {wrong}; {looked_at} read", f"  files {zone}"]
     for kind, findings in sorted(found.findings.items(), key=lambda item: list(Kind).index(item[0])):
         lines.append(f"{kind} ({found.kinds[kind]:,}): {_HEADS[kind]}")
@@ -91,6 +91,10 @@ def in_words(found: Soundness, zone: str, config: str) -> str:
         lines += ["Healed:", *(f"  {line}" for line in _of_healing(found.healed))]
     todo = [f"  {line}" for line in _what_to_do(found, config)]
     return "\n".join([*lines, *(["What to do:", *todo] if todo else [])])
+
+
+def _of_kind(number: int, kind: Kind) -> str:
+    return _many(number, kind) if kind in {Kind.MARK, Kind.PART} else f"{number:,} {kind}"
 
 
 def _remark(one: Finding) -> str:

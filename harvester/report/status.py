@@ -78,6 +78,7 @@ class State:
     Attributes:
         window: The config's days.
         accounts: Every enabled account, those that lack most first.
+        unknown: `[discover]` tables whose accounts nobody knows.
         others: Accounts that the ledger knows and the config does not have.
         arrivals: What reading days again brought, by their age.
         nights: On how many days that was.
@@ -88,6 +89,7 @@ class State:
 
     window: Window
     accounts: Sequence[Standing]
+    unknown: tuple[str, ...] = ()
     others: int = 0
     arrivals: Sequence[Arrival] = field(default_factory=list)
     nights: int = 0
@@ -100,6 +102,11 @@ class State:
         """Accounts that lack days."""
         return sum(1 for one in self.accounts if one.lacking)
 
+    @property
+    def complete(self) -> bool:
+        """Whether no day is lacking, of accounts that nobody knows neither."""
+        return not self.incomplete and not self.unknown
+
 
 def in_words(state: State, *, every: bool = False) -> str:
     """The state for a person.
@@ -111,8 +118,8 @@ def in_words(state: State, *, every: bool = False) -> str:
     if not state.there:
         return f"NOTHING YET: there is no ledger {state.ledger}; the first run makes it"
     many = f"{len(state.accounts):,} account{'' if len(state.accounts) == 1 else 's'}"
-    if state.incomplete:
-        lines = [f"NOT COMPLETE through {state.window.end}: {state.incomplete:,} of {many} lack days"]
+    if not state.complete:
+        lines = [f"NOT COMPLETE through {state.window.end}: {'; '.join(_lacking(state, many))}"]
     else:
         lines = [f"COMPLETE through {state.window.end}: {many}, every day since {_since(state)}"]
     shown = [one for one in state.accounts if every or one.lacking][: None if every else SHOWN]
@@ -122,6 +129,16 @@ def in_words(state: State, *, every: bool = False) -> str:
     if state.others:
         lines.append(f"  {state.others:,} more accounts are in the ledger and not enabled in this config")
     return "\n".join([*lines, "", *lateness.in_words(state.arrivals, state.nights, state.reread_days)])
+
+
+def _lacking(state: State, many: str) -> Iterator[str]:
+    if state.unknown:
+        mend = "a run lists them, or `harvester accounts refresh CONFIG`"
+        yield f"the accounts of {', '.join(state.unknown)} are not known: {mend}"
+    if state.incomplete:
+        yield f"{state.incomplete:,} of {many} lack days"
+    elif state.accounts:
+        yield f"every day is complete of {many} that can be named"
 
 
 def _since(state: State) -> date:
@@ -171,10 +188,11 @@ def _time(at: str) -> str:
 def to_json(state: State) -> dict[str, Any]:
     """The state for a program."""
     return {
-        "complete": not state.incomplete,
+        "complete": state.complete,
         "ledger": state.ledger if state.there else None,
         "window": _window(state.window),
         "incomplete_accounts": state.incomplete,
+        "unknown_accounts_of": list(state.unknown),
         "other_accounts": state.others,
         "accounts": [_standing(one) for one in state.accounts],
         "late_calls": {

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from harvester.enrolment import NOBODY
 from harvester.model import Slice, Status
 
 _TRACE: Final = re.compile(r" \(trace [^)]*\)")
@@ -15,9 +16,9 @@ _CAUSES_NAMED: Final = 12
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trouble:
-    """A slice that is not complete, and why."""
+    """A slice that is not complete, and why; accounts that nobody knows have no id, and their table's name."""
 
-    account_id: int
+    account_id: int | None
     account_name: str | None
     window: str
     status: Status
@@ -28,7 +29,11 @@ def trouble(one: Slice, status: Status, reason: str) -> Trouble:
     """A slice that is not complete."""
     account = one.account
     return Trouble(
-        account_id=account.id, account_name=account.name, window=str(one.window), status=status, reason=reason
+        account_id=None if account.id == NOBODY else account.id,
+        account_name=account.name,
+        window=str(one.window),
+        status=status,
+        reason=reason,
     )
 
 
@@ -40,9 +45,14 @@ def in_words(troubles: Iterable[Trouble]) -> list[str]:
     ordered = sorted(by_cause.items(), key=lambda item: -len(item[1]))
     lines = []
     for (status, reason), ones in ordered[:_CAUSES_NAMED]:
-        named = ", ".join(f"{one.account_id} {one.window}" for one in ones[:_ACCOUNTS_NAMED])
+        named = ", ".join(f"{_whose(one)} {one.window}" for one in ones[:_ACCOUNTS_NAMED])
         more = f" and {len(ones) - _ACCOUNTS_NAMED:,} more" if len(ones) > _ACCOUNTS_NAMED else ""
         lines += [f"  {status} ({len(ones):,}): {reason}", f"      {named}{more}"]
     if len(ordered) > _CAUSES_NAMED:
-        lines.append(f"  … and {len(ordered) - _CAUSES_NAMED:,} further causes: see the run's report")
+        further = len(ordered) - _CAUSES_NAMED
+        lines.append(f"  … and {further:,} further cause{'' if further == 1 else 's'}: see the run's report")
     return lines
+
+
+def _whose(one: Trouble) -> str:
+    return str(one.account_name if one.account_id is None else one.account_id)

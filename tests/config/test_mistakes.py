@@ -163,3 +163,12 @@ def test_an_error_has_no_traceback_into_the_values(tmp_path: Path) -> None:
     error = error_of(tmp_path, "[api]\npage_size = 0\n" + SMALLEST)
     assert error.__cause__ is None
     assert error.__context__ is None or error.__suppress_context__
+
+
+def test_token_names_that_a_disk_may_take_for_one(tmp_path: Path) -> None:
+    """Their stored tokens would share a file where upper and lower case are the same."""
+    path = tmp_path / "a.toml"
+    tokens = "".join(f'[tokens.{name}]\naccess_token = "x"\n' for name in ("Main", "main"))
+    path.write_text(f'[apps.a]\nclient_id = "1"\n{tokens}[accounts]\nfile = "none.csv"\n')
+    with pytest.raises(ConfigError, match=r"tokens\.main: differs from \[tokens\.Main\] in upper and lower case only"):
+        load(path, {})

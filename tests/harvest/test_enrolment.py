@@ -22,7 +22,8 @@ from harvester.harvest.preview import forecast
 from harvester.harvest.roll_call import RollCall
 from harvester.landing.ledger import Ledger
 from harvester.model import ONE_DAY, Account, AccountId, TokenName
-from harvester.report.summary import Report, in_words
+from harvester.report.status import in_words as status_in_words
+from harvester.report.summary import Report, in_words, to_json
 from harvester.roll import Pattern, Selection, Table, Via
 from harvester.sandbox.grants import Grant, Kind
 from harvester.sandbox.server import Sandbox
@@ -37,6 +38,8 @@ pytestmark = pytest.mark.anyio
 WORLD = World(today=dt.date(2026, 3, 15), accounts=6, calls_per_day=10, tie_share=0)
 IDS = WORLD.account_ids
 TABLE = Table(name="all", token=TOKEN, app=APP, via=Via.ADVERTISER)
+NOTHING = Selection(exclude=(Pattern("name", "*"),))
+NONE_LEFT = "none of its 6 accounts is left by include and exclude: mend the patterns"
 OTHER = replace(TABLE, name="other", via=Via.ORGANIZATION)
 
 
@@ -274,14 +277,94 @@ async def test_the_config_wins(tmp_path: Path) -> None:
 
 
 async def test_patterns_choose(tmp_path: Path) -> None:
-    """Only what include and exclude take is harvested; that nothing fits is said."""
+    """Only what include and exclude take is harvested; that a table gives nothing beside others is said each time."""
     selection = Selection(include=(Pattern("id", f"{IDS[0]}"), Pattern("id", f"{IDS[1]}")))
     async with sandbox(WORLD) as served:
         assignment = discovering(served, tmp_path, replace(TABLE, selection=selection))
         assert (await run(assignment)).accounts == 2
-        nothing = replace(TABLE, name="nothing", selection=Selection(exclude=(Pattern("name", "*"),)))
+        nothing = replace(TABLE, name="nothing", selection=NOTHING)
         report = await run(replace(assignment, discovery=Discovery(tables=(TABLE, nothing))))
-    assert "discover.nothing: none of its 6 accounts fits include and exclude" in report.notes
+        again = await run(replace(assignment, discovery=Discovery(tables=(TABLE, nothing))))
+    note = f"discover.nothing: {NONE_LEFT}"
+    assert (report.exit_code, report.accounts, note in report.notes) == (ExitCode.COMPLETE, 2, True)
+    assert note in again.notes
+    assert note in forecast(replace(assignment, discovery=Discovery(tables=(TABLE, nothing))), NOW_S)
+
+
+@pytest.mark.parametrize("how", ["patterns", "disabled"])
+async def test_a_config_that_leaves_nobody_is_a_mistake(how: str, tmp_path: Path) -> None:
+    """Where include, exclude and `enabled = false` leave no account nothing is touched, and no mark is withdrawn."""
+    async with sandbox(WORLD) as served:
+        assignment = discovering(served, tmp_path)
+        await run(assignment)
+        before = marked_days(tmp_path)
+        saved = sorted(one.name for one in (tmp_path / "runs").iterdir())
+        nobody = discovering(served, tmp_path, replace(TABLE, selection=NOTHING))
+        if how == "disabled":
+            nobody = discovering(served, tmp_path, disabled=tuple(known(assignment, NOW_S).assignment.accounts))
+        why = NONE_LEFT if how == "patterns" else "none of its 6 accounts is left by .* and by `enabled = false` .6.: "
+        with pytest.raises(ConfigError, match=f"^discover.all: {why}"):
+            await run(nobody)
+        with pytest.raises(ConfigError, match=why):
+            forecast(nobody, NOW_S)
+        with pytest.raises(ConfigError, match=why):
+            status(nobody)
+        for orders in (Orders(), Orders(heal=True)):
+            with pytest.raises(ConfigError, match=why):
+                verify(nobody, orders, lambda: NOW_S)
+        _, found = await refresh(nobody, around=surroundings())
+    assert len(before) == 2
+    assert marked_days(tmp_path) == before
+    assert sorted(one.name for one in (tmp_path / "runs").iterdir()) == saved
+    assert found.notes[0].startswith("discover.all: none of its 6 accounts is left by include and exclude")
+
+
+async def test_a_first_list_that_leaves_nobody(tmp_path: Path) -> None:
+    """The first run asks for the list, and then for nothing; a table whose list is empty is no mistake."""
+    async with sandbox(WORLD) as served:
+        with pytest.raises(ConfigError, match=NONE_LEFT):
+            await run(discovering(served, tmp_path, replace(TABLE, selection=NOTHING)))
+        assert (lists_asked(served), served.stats.requests) == (1, 0)
+        for one in IDS:
+            served.vanish(one)
+        report = await run(discovering(served, tmp_path / "other"))
+    assert report.notes == ("discover.all: its list is empty", "discover.all: listed for the first time, 0 accounts")
+
+
+async def test_status_and_plan_do_not_know_everybody(tmp_path: Path) -> None:
+    """Though every account that is known is complete neither says so while a table was never listed."""
+    async with sandbox(WORLD, Switches(grants=(Grant(kind=Kind.ORGANIZATION),))) as served:
+        assignment = discovering(served, tmp_path, named=2)
+        report = await run(assignment)
+    state = status(assignment)
+    said = status_in_words(state).splitlines()[0]
+    assert said.startswith("NOT COMPLETE through 2026-03-14: the accounts of discover.all are not known: ")
+    assert said.endswith("every day is complete of 2 accounts that can be named")
+    first, second = forecast(assignment, NOW_S).splitlines()[:2]
+    assert first == "the accounts of discover.all are not known yet: they are not in these sums"
+    assert second == "Of the accounts that are known nothing is due."
+    nobody = to_json(report)["troubles"][0]
+    assert (nobody["account_id"], nobody["account_name"]) == (None, "discover.all")
+    assert "      discover.all 2026-03-13..2026-03-14" in in_words(report).splitlines()
+
+
+async def test_verify_says_whom_it_does_not_know(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """It is about files, so it may be sound; that accounts are not known is a warning."""
+    async with sandbox(WORLD, Switches(grants=(Grant(kind=Kind.ORGANIZATION),))) as served:
+        assignment = discovering(served, tmp_path, named=2)
+        await run(assignment)
+    assert verify(assignment, Orders(), lambda: NOW_S).sound
+    assert "the accounts of discover.all are not known: only files are looked at" in caplog.messages
+
+
+async def test_refresh_gives_up_soon(tmp_path: Path) -> None:
+    """A person waits for it: half a minute without an answer, and it ends."""
+    async with sandbox(WORLD) as served:
+        served.script_lists(*["unavailable"] * 1000)
+        began = anyio.current_time()
+        found, _ = await refresh(discovering(served, tmp_path), around=surroundings())
+        assert anyio.current_time() - began < 40
+    assert list(found.failures) == [TABLE]
 
 
 async def test_accounts_chosen_on_the_command_line(tmp_path: Path) -> None:

@@ -107,3 +107,15 @@ def test_hundreds_of_apps_and_accounts_fit_a_screen() -> None:
     assert len(lines) < 30
     assert "  … and 192 more apps" in lines
     assert lines[-1] == "  … and 4,990 more"
+
+
+def test_words_without_all_accounts() -> None:
+    """Sums over some of the accounts are not told as if they were over all."""
+    first = "the accounts of discover.x, discover.y are not known yet: they are not in these sums"
+    unknown = ("discover.x", "discover.y")
+    text = in_words(forecast_of(main=[1.0]), Bounds(apps={MAIN: MINUTE}), unknown)
+    assert text.splitlines()[:2] == [first, "1 slices: 1 accounts, 7 days of accounts"]
+    assert in_words(Forecast(), Bounds(), unknown).splitlines() == [
+        first,
+        "Of the accounts that are known nothing is due.",
+    ]

@@ -43,6 +43,19 @@ def test_no_ledger_yet() -> None:
     assert to_json(state)["ledger"] is None
 
 
+def test_accounts_that_nobody_knows() -> None:
+    """Nothing is complete while a table was never listed, and a program is told which one."""
+    state = replace(STATE, accounts=[], unknown=("discover.x",))
+    mend = "a run lists them, or `harvester accounts refresh CONFIG`"
+    first = f"NOT COMPLETE through 2024-03-01: the accounts of discover.x are not known: {mend}"
+    assert words(state) == [first]
+    short = replace(state, accounts=[WHOLE, lacking(6, WINDOW)])
+    assert words(short)[0] == f"{first}; 1 of 2 accounts lack days"
+    assert to_json(state)["complete"] is False
+    assert to_json(state)["unknown_accounts_of"] == ["discover.x"]
+    assert to_json(STATE)["unknown_accounts_of"] == []
+
+
 def test_all_complete() -> None:
     """The first line says so, and no account is named."""
     later = replace(WHOLE, window=Window(day(2), LAST), complete=5)

@@ -31,7 +31,8 @@ from harvester.secret import Secret
 _POLL_S: Final = 0.02
 _running: Final = set["subprocess.Popen[bytes]"]()
 """What nobody waits for any more is not to be taken for a leak."""
-_COMMAND: Final = (sys.executable, "-m", "harvester.api.tokens.apart")
+_COMMAND: Final = (sys.executable, "-P", "-m", "harvester.api.tokens.apart")
+"""Nothing of the working directory is imported."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
