@@ -29,7 +29,13 @@ FLOORS = (
     },
     {"harvester.harvest.pace", "harvester.harvest.queue", "harvester.harvest.assignment", "harvester.harvest.division"},
     {"harvester.harvest.hints"},
-    {"harvester.harvest.cases", "harvester.harvest.ward", "harvester.harvest.lane", "harvester.harvest.tour"},
+    {
+        "harvester.harvest.cases",
+        "harvester.harvest.ward",
+        "harvester.harvest.lane",
+        "harvester.harvest.tour",
+        "harvester.harvest.prospect",
+    },
     {"harvester.harvest.schedule"},
     {"harvester.landing", "harvester.report"},
     {

@@ -144,7 +144,7 @@ def test_a_partial_run_names_what_is_missing(tmp_path: Path) -> None:
         done = harvester("run", served.config)
     assert done.returncode == 3
     assert done.stdout.startswith("NOT COMPLETE")
-    assert "denied (1; new): code 12201" in done.stdout
+    assert "denied (1; new today): code 12201" in done.stdout
     assert "authorise the app, or take it out (enabled = false)" in done.stdout
     assert "20000562" in done.stdout
 

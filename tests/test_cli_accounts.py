@@ -127,7 +127,7 @@ def test_refresh_that_fails(served: Served) -> None:
     )
     done = harvester("accounts", "refresh", served.config)
     assert done.returncode == 3
-    assert "discover.dead could not be listed, and its accounts are unknown: token dead: " in done.stdout
+    assert "discover.dead could not be listed, and its accounts are unknown: token dead is dead: " in done.stdout
     assert "discover.all: nothing changed, 4 accounts" in done.stdout
     assert "no-such-token" not in done.stdout + done.stderr
     served.edit(ACCESS, "another-bad-token")
@@ -135,6 +135,21 @@ def test_refresh_that_fails(served: Served) -> None:
     done = harvester("accounts", "refresh", served.config)
     assert done.returncode == 5
     assert "discover.all could not be listed, and its 4 accounts are those of " in done.stdout
+
+
+def test_patterns_that_leave_nobody(served: Served) -> None:
+    """Every command that works with the accounts ends with 2; `list` and `refresh` show what there is and say so."""
+    harvester("accounts", "refresh", served.config)
+    served.edit('via = "advertiser"', 'via = "advertiser"\nexclude = ["id:*"]')
+    why = "discover.all: none of its 4 accounts is left by include and exclude: mend the patterns"
+    for command in ("run", "plan", "status", "verify"):
+        done = harvester(command, served.config)
+        assert (done.returncode, done.stdout, why in done.stderr) == (2, "", True)
+    exported = harvester("accounts", "export", served.config, "-")
+    assert (exported.returncode, exported.stdout, why in exported.stderr) == (2, "", True)
+    for command in ("list", "refresh"):
+        done = harvester("accounts", command, served.config)
+        assert (done.returncode, why in done.stdout) == (0, True)
 
 
 def test_refresh_while_a_run_is_going(served: Served) -> None:

@@ -95,9 +95,10 @@ def test_no_token_works(options: tuple[str, ...], drop_refresh: bool, says: str,
             served.edit(f'refresh_token = "{REFRESH}"\n', "")
         done = harvester("doctor", served.config)
     assert (done.returncode, done.stderr) == (5, "")
-    assert f"FAIL  token sandbox does not work: {says}" in done.stdout
+    assert "FAIL  token sandbox does not work: " in done.stdout
+    assert says in done.stdout
     assert advises in done.stdout
-    assert done.stdout.splitlines()[-1] == "not fit: no token works, and 1 more"
+    assert done.stdout.splitlines()[-1] == "not fit: no token works"
 
 
 def test_one_of_two_tokens_is_dead(served: Served) -> None:

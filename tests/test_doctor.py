@@ -6,12 +6,15 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import anyio
 import pytest
 
+from harvester.api.envelope import Request, Response
 from harvester.api.quota import Limits
 from harvester.api.tokens import Credentials
+from harvester.api.transport import AiohttpTransport, Transport
 from harvester.enrolment import Discovery
-from harvester.errors import ConfigError, ExitCode
+from harvester.errors import AttemptError, ConfigError, ExitCode
 from harvester.harvest.assignment import Assignment
 from harvester.harvest.checkup.files import Papers
 from harvester.harvest.doctor import Orders, examine
@@ -21,7 +24,7 @@ from harvester.landing.ledger.database import ledger_of
 from harvester.model import ONE_DAY, AccountId, TokenName, Window
 from harvester.report.health import in_words, to_json
 from harvester.roll import Table, Via
-from harvester.sandbox.grants import CLIENT_ID, CLIENT_SECRET, REFRESH, Grant
+from harvester.sandbox.grants import CLIENT_ID, CLIENT_SECRET, REFRESH, Grant, Kind
 from harvester.sandbox.server import serve
 from harvester.sandbox.switches import ACCESS, EndDate, Order, Oversize, Switches
 from harvester.sandbox.world import World
@@ -140,6 +143,7 @@ async def test_an_expired_token_that_nothing_renews(tmp_path: Path) -> None:
     assert 'does not work: code 11000, "Access token is expired."' in dead.what
     assert "authorise the app again" in dead.advice
     assert none.what == "no token works"
+    assert in_words(health).splitlines()[-1] == "not fit: no token works"
 
 
 async def test_one_dead_token_of_two(tmp_path: Path) -> None:
@@ -175,6 +179,66 @@ async def test_a_refused_renewal(tmp_path: Path) -> None:
     assert "authorise" in dead.advice
     assert "renewing it: code 11007" in odd.what
     assert "client_secret" in odd.advice
+
+
+async def test_a_refused_renewal_of_a_pair_that_was_stored(tmp_path: Path) -> None:
+    """The secret is named as the cause, too, when the API says of the stored token that it has expired."""
+    grants = (Grant(refresh=REFRESH, expires_at=NOW_S - 10, access_life_s=60),)
+    async with sandbox(WORLD, Switches(grants=grants)) as served:
+        assignment = with_tokens(assign(served, tmp_path), agency=RENEWABLE)
+        await look(assignment)
+        await anyio.sleep(60)
+        wrong = replace(RENEWABLE, client_secret=Secret("not-the-secret"))
+        health = await look(with_tokens(assignment, agency=wrong))
+    dead, none = bad(health)
+    assert "renewing it: code 11007" in dead.what
+    assert dead.advice.startswith("look at the client_id and client_secret")
+    assert none.exit_code is health.exit_code is ExitCode.NO_TOKEN
+
+
+async def test_an_expired_token_whose_app_has_no_secret(tmp_path: Path) -> None:
+    """The secret is all that is missing: nobody has to authorise anything."""
+    grants = (Grant(refresh=REFRESH, expires_at=NOW_S - 10),)
+    async with sandbox(WORLD, Switches(grants=grants)) as served:
+        bare = replace(RENEWABLE, client_secret=None)
+        (dead, _) = bad(await look(with_tokens(assign(served, tmp_path), agency=bare)))
+    assert "code 11000" in dead.what
+    assert dead.advice.startswith("give the app of [tokens.agency] its client_secret")
+    assert "authorise" not in dead.advice
+
+
+@pytest.mark.parametrize("answered", [True, False])
+async def test_a_renewal_that_may_pass(answered: bool, tmp_path: Path) -> None:
+    """An API that is too busy to renew, or does not answer, is the API's trouble, and not waited for long."""
+
+    class Busy:
+        def __init__(self, real: Transport) -> None:
+            self._real = real
+
+        async def send(self, request: Request) -> Response:
+            if not request.path.startswith("/oauth/"):
+                return await self._real.send(request)
+            if not answered:
+                raise AttemptError("no answer in time")
+            return Response(status=200, headers={}, body=b'{"code": 51001, "message": "busy"}')
+
+    grants = (Grant(refresh=REFRESH, expires_at=NOW_S - 10),)
+    async with sandbox(WORLD, Switches(grants=grants)) as served:
+        assignment = with_tokens(assign(served, tmp_path), agency=RENEWABLE)
+        began = anyio.current_time()
+        async with AiohttpTransport(served.base_url, timeout_s=30) as real:
+            health = await examine(
+                assignment,
+                Orders(papers=Papers(config=tmp_path / "x.toml")),
+                around=surroundings(),
+                transport=Busy(real),
+            )
+        assert anyio.current_time() - began < 10
+    (busy,) = bad(health)
+    assert (busy.area, busy.exit_code) == (Area.API, health.exit_code) == (Area.API, ExitCode.BUDGET)
+    assert ("51001" if answered else "no answer in time") in busy.what
+    assert busy.advice.startswith("run doctor again later")
+    assert "authorise" not in in_words(health)
 
 
 async def test_a_new_token_that_does_not_work_yet(tmp_path: Path) -> None:
@@ -217,6 +281,28 @@ async def test_accounts_that_find_themselves(tmp_path: Path) -> None:
     assert bad(health) == []
     assert any(check.what.startswith("token agency works: account ") for check in health.checks)
     assert "the accounts of discover.all were never listed" in in_words(health)
+
+
+async def test_a_list_by_the_wrong_endpoint(tmp_path: Path) -> None:
+    """The setting to change is named, and the request was none for calls."""
+    async with sandbox(WORLD, Switches(grants=(Grant(kind=Kind.ADVERTISER),))) as served:
+        table = Table(name="all", token=TOKEN, app=APP, via=Via.ORGANIZATION)
+        assignment = replace(assign(served, tmp_path), accounts=[], fleet=[], discovery=Discovery(tables=(table,)))
+        health = await look(assignment)
+    (wrong,) = bad(health)
+    assert wrong.area is Area.ACCOUNTS
+    assert "cannot list discover.all: " in wrong.what
+    assert "71003" in wrong.what
+    assert wrong.advice.startswith("change `via` of [discover.all]")
+    assert "1 request sent for lists of accounts\n" in in_words(health)
+
+
+async def test_what_was_not_tried_is_not_called_good(tmp_path: Path) -> None:
+    """Without probes nobody knows whether a token works, or whether it can be renewed."""
+    async with sandbox(WORLD) as served:
+        health = await look(with_tokens(assign(served, tmp_path), agency=RENEWABLE), probe=False)
+    (life,) = [check for check in health.checks if check.area is Area.TOKENS]
+    assert (life.grade, life.what.endswith("; not tried")) == (Grade.NOTE, True)
 
 
 # ── the API, the clock, the quota ─────────────────────────────────────────────────────────────────────────────────────

@@ -1179,7 +1179,7 @@ class TestTheProgram:
             said += answer_of_it
             return answer_of_it
 
-        monkeypatch.setattr(apart.subprocess, "Popen", started_with)
+        monkeypatch.setattr(subprocess, "Popen", started_with)
         monkeypatch.setattr(apart, "_answer", answered)
         async with stage(tmp_path, ODD, Renewal.ROTATE, expired=True) as on:
             on.echo.on = frozenset({Endpoint.ROTATE})

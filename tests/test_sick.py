@@ -1,5 +1,6 @@
 """Accounts that are not well: what they cost a night, what is lost of them, and how they come back."""
 
+import re
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,6 +16,7 @@ import pytest
 from harvester.errors import ExitCode
 from harvester.harvest.assignment import Assignment
 from harvester.harvest.inspect import status
+from harvester.harvest.preview import forecast
 from harvester.landing.ledger import Ledger
 from harvester.model import ONE_DAY, AccountId, Status, TokenName, Window
 from harvester.report.status import in_words as status_words
@@ -26,7 +28,7 @@ from harvester.sandbox.world import World
 from harvester.triage import State
 from tests.benchmarks.sick import WAYS, measured
 from tests.credentials import credentials
-from tests.flows import TODAY, TOKEN, assign, differences, landed, run, sandbox
+from tests.flows import NOW_S, TODAY, TOKEN, assign, differences, landed, run, sandbox
 from tests.nights import marked_days
 
 pytestmark = pytest.mark.anyio
@@ -116,7 +118,7 @@ async def test_not_twice_a_day_unless_a_person_wants_it(tmp_path: Path) -> None:
         await nights.night()
         report = await nights.night()
         assert nights.asked[SICK] == 0
-        assert "asked today before, so not again: `harvester run CONFIG --account ID`" in in_words(report)
+        assert "asked earlier today, and not again: `harvester run CONFIG --account ID`" in in_words(report)
         await nights.night(named=[SICK])
         assert nights.asked[SICK] == 1
         await nights.night(scope=replace(nights.assignment.scope, again=True))
@@ -128,6 +130,29 @@ async def test_not_twice_a_day_unless_a_person_wants_it(tmp_path: Path) -> None:
         assert nights.asked[SICK] == 1
         nights.served.cure(SICK)
         assert (await nights.night(named=[SICK])).exit_code is ExitCode.COMPLETE
+
+
+@pytest.mark.parametrize("code", [12201, 999_999])
+@pytest.mark.parametrize("days", [7, 70])
+async def test_the_plan_predicts_what_a_run_asks(code: int, days: int, tmp_path: Path) -> None:
+    """Nothing of what was asked earlier today, and says so; one request for it tomorrow, whatever is due of it."""
+    spoilt = AccountId(WORLD.account_ids[7])
+    poison = tuple((spoilt, TODAY - ONE_DAY * ago, 60009) for ago in (2, 5))
+    async with ward(tmp_path, account_codes={SICK: code}, poison=poison) as nights:
+        window = Window(TODAY - ONE_DAY * days, TODAY - ONE_DAY)
+        scope = replace(nights.assignment.scope, window=window, reread_days=100)
+        await nights.night(scope=scope)
+        for number in (0, 1):
+            tonight = replace(scope, today=TODAY + ONE_DAY * number)
+            text = forecast(replace(nights.assignment, scope=tonight), NOW_S + 86_400 * number)
+            report = await nights.night(scope=tonight)
+            assert nights.asked[SICK] == number
+            [expected] = re.findall(r"about (\d+) requests expected", text)
+            assert int(expected) == pytest.approx(report.walked + 2 * number, abs=2)
+            assert ("1 account is not well and was asked earlier today" in text) is (number == 0)
+            assert ("2 days are poisoned and were asked for earlier today" in text) is (number == 0)
+        named = replace(nights.assignment, scope=replace(scope, today=TODAY + ONE_DAY), named=[SICK])
+        assert "1 account is not well" not in forecast(named, NOW_S + 86_400)
 
 
 POISONED = WINDOW.start + ONE_DAY * 3
@@ -175,7 +200,7 @@ async def test_several_poisoned_days(tmp_path: Path) -> None:
         assert tried == [f"{day}..{day}" for day in days[:2]]
         report = await nights.night(2)
         assert report.failed_attempts == 0
-        assert "asked today before, so not again" in in_words(report)
+        assert "asked earlier today, and not again" in in_words(report)
         nights.served.cure(SICK)
         report = await nights.night(3)
         assert report.exit_code is ExitCode.COMPLETE

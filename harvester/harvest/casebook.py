@@ -18,6 +18,29 @@ from harvester.triage import Found
 _LATELY: Final = timedelta(days=3)
 
 
+def known_cases(assignment: Assignment, ledger: Ledger | None) -> Cases:
+    """What is known of accounts before a run.
+
+    Args:
+        assignment: What the run is about.
+        ledger: Where it is kept; `None` when there is none yet.
+
+    Raises:
+        StorageError: The ledger cannot be read.
+    """
+    scope = assignment.scope
+    if ledger is None:
+        return Cases(today=scope.today)
+    return Cases(
+        today=scope.today,
+        conditions=ledger.conditions(),
+        poison=ledger.poison(),
+        failed_lately=ledger.failed_lately(scope.today - _LATELY, scope.today),
+        again=scope.again,
+        named=assignment.named,
+    )
+
+
 class Casebook:
     """Accounts that are not well, over one run. What nobody will ask for again is forgotten.
 
@@ -37,15 +60,7 @@ class Casebook:
         self._ledger = ledger
         scope = assignment.scope
         ledger.forget_poison(before=scope.today - ONE_DAY * (scope.reread_days or 0))
-        known = Cases(
-            today=scope.today,
-            conditions=ledger.conditions(),
-            poison=ledger.poison(),
-            failed_lately=ledger.failed_lately(scope.today - _LATELY, scope.today),
-            again=scope.again,
-            named=assignment.named,
-        )
-        self.ward = Ward(known)
+        self.ward = Ward(known_cases(assignment, ledger))
 
     async def remember(self, found: Sequence[Found]) -> None:
         """Keeps what was found out: when this has ended it is durable. Raises `StorageError`."""

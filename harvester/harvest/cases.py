@@ -140,6 +140,14 @@ class Case:
         """Its condition, if it is not well."""
         return self.condition if self.condition and not self.condition.well else None
 
+    def doors(self, one: Slice) -> list[Door]:
+        """Those that a slice has to pass."""
+        return [self.door, self.cellar] if self.is_poisoned(one) else [self.door]
+
+    def why_shut(self, one: Slice) -> str | None:
+        """Why a slice may not be begun any more; `None` if it may."""
+        return next((door.shut for door in self.doors(one) if door.shut), None)
+
     def is_poisoned(self, one: Slice) -> bool:
         """Whether a slice is one of its poisoned days."""
         return len(one.window) == 1 and one.window.start in self.poison

@@ -31,7 +31,7 @@ from harvester.landing.upkeep.survey import has_ledger, refuse_an_empty_zone
 from harvester.model import AccountId
 
 PATIENCE_S: Final = 20.0
-"""So long an API that is down, or a renewal that fails, is tried again."""
+"""So long an API that is down is tried again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,7 +111,8 @@ class _Checkup:
         visit = self._visit
         hints = visit.hints if visit and visit.hints else self._hints
         checks = [*self._checks, *questions(hints, self._assignment.page_size)]
-        return Health(checks=checks, hints=hints, requests=visit.requests if visit else 0)
+        requests, lists = (visit.requests, visit.lists) if visit else (0, 0)
+        return Health(checks=checks, hints=hints, requests=requests, lists=lists)
 
     def look(self, held: contextlib.ExitStack) -> None:
         """Config, files, disk, ledger; the ledger stays open for as long as it is held.
@@ -183,7 +184,7 @@ class _Checkup:
         tokens = self._assignment.tokens
         with self._storage(Area.TOKENS):
             fleet = Tokens(tokens, _Nobody(), self._around.wall, store=TokenStore(tokens_dir(self._assignment)))
-            self._checks += lives_of(tokens, fleet.states(), self._around.wall())
+            self._checks += lives_of(tokens, fleet.states(), self._around.wall(), tried=())
         if not self._orders.probe:
             self._checks.append(note(Area.API, "nothing was asked of it", "run doctor without --no-probe"))
 

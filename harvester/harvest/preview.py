@@ -6,8 +6,10 @@ from collections.abc import Iterable, Iterator
 
 from harvester.api.quota import Limits
 from harvester.harvest.assignment import Assignment
+from harvester.harvest.casebook import known_cases
 from harvester.harvest.enrolment import roster
 from harvester.harvest.planning import Planning
+from harvester.harvest.prospect import Prospect
 from harvester.landing.ledger import Ledger
 from harvester.model import AppName, Slice
 from harvester.report.forecast import Bounds, Forecast, Means
@@ -38,15 +40,18 @@ def _forecast(unsettled: Assignment, ledger: Ledger | None, at: float) -> str:
     assignment = found.assignment
     planning = Planning(assignment, ledger)
     sums = Forecast(thrifty=any(map(planning.is_thrifty, planning.plans)))
+    prospect = Prospect(known_cases(assignment, ledger))
     for one in _in_turn(planning.plans.values()):
-        sums.add(one, planning.expected(one), planning.begun.get(one))
+        sums.add(one, prospect.expected(one, planning.expected(one)), planning.begun.get(one))
     bounds = Bounds(
         apps={app: _means(ledger, app, limits, at) for app, limits in assignment.limits.items()},
         workers=assignment.in_flight,
         max_requests=assignment.max_requests,
         max_duration_s=assignment.max_duration_s,
     )
-    return "\n".join([in_words(sums, bounds, found.unknown), *(f"  note: {note}" for note in found.notes)])
+    return "\n".join(
+        [in_words(sums, bounds, found.unknown), *(f"  note: {note}" for note in (*prospect.notes(), *found.notes))]
+    )
 
 
 def _means(ledger: Ledger | None, app: AppName, limits: Limits, at: float) -> Means:

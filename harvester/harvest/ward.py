@@ -66,8 +66,8 @@ class Ward:
             is just being asked for.
         """
         case = self._case(one.account)
-        doors = [case.door, case.cellar] if case.is_poisoned(one) else [case.door]
-        if reason := next((door.shut for door in doors if door.shut), None):
+        doors = case.doors(one)
+        if reason := case.why_shut(one):
             return Admission(reason=reason)
         if not all(door.lets_in(one) for door in doors):
             return None

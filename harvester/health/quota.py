@@ -47,7 +47,7 @@ def _limits(app: str, facts: QuotaFacts) -> Check:
         for name, bound in (("second", facts.per_second), ("minute", facts.per_minute), ("day", facts.per_day))
         if bound is not None
     ]
-    used = f"{facts.used:,} requests sent in the last 24 hours"
+    used = f"{facts.used:,} request{'' if facts.used == 1 else 's'} sent in the last 24 hours"
     if facts.per_minute is None:
         known = f", {facts.learned:,} a minute learned from the API's figures" if facts.learned else ""
         advice = f"write requests_per_minute = … into [apps.{facts.app}], as the developer's console shows it"

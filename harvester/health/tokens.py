@@ -18,6 +18,10 @@ NO_SCOPE: Final = frozenset({11014, 60001, 60081})
 """Return codes that say that the authorisation does not cover calls (documented)."""
 WRONG_CLIENT: Final = frozenset({11007})
 """Return codes that speak against the app's id or secret, not the token (documented for the id)."""
+RENEWABLE: Final = frozenset({11000, 11002})
+"""Return codes after which a token is renewed, if it can be (documented)."""
+WRONG_VIA: Final = frozenset({71003, 71004})
+"""Return codes of a list that say that the token's authoriser is none whose accounts this endpoint lists."""
 AUTHORISE: Final = "authorise the app again, and put the new access_token and refresh_token into the config"
 
 
@@ -35,6 +39,9 @@ class TokenFacts:
         has_secret: Whether its app has a client_secret.
         scopes: What was granted; empty when that is not known.
         failure: What its last renewal failed with; empty when it did not.
+        failure_code: The API's return code then; `None` when there was no answer.
+        refused: Whether it was refused for good, rather than not answered.
+        tried: Whether a request was sent under it just now.
         dead: Why nothing is sent under it any more; `None` while it lives.
     """
 
@@ -47,6 +54,9 @@ class TokenFacts:
     has_secret: bool = False
     scopes: Sequence[str] = ()
     failure: str = ""
+    failure_code: int | None = None
+    refused: bool = False
+    tried: bool = True
     dead: str | None = None
 
     @property
@@ -66,17 +76,22 @@ def life(facts: TokenFacts, now: float) -> list[Check]:
 
 
 def _renewed(token: str, facts: TokenFacts, now: float) -> list[Check]:
-    access = f"{token}: access {_left(facts.access_until, now)}, then renewed by itself"
     if facts.failure and not facts.dead:
         what = f"{token}: its renewal failed: {facts.failure}"
-        return [warning(Area.TOKENS, what, "a run tries again; if it stays so, " + AUTHORISE)]
+        later = "a run tries again, and it may be the API's trouble: run doctor again later"
+        return [warning(Area.TOKENS, what, _mend(facts.failure_code) if facts.refused else later)]
+    what = f"{token}: access {_left(facts.access_until, now)}, then renewed by itself; "
     if facts.refresh_until is None:
-        return [ok(Area.TOKENS, f"{access}; how long its refresh token lives is known after the first renewal")]
-    what = f"{access}; refresh token {_left(facts.refresh_until, now)}"
-    if facts.refresh_until <= now:
-        return [failure(Area.TOKENS, what, AUTHORISE)]
-    if facts.refresh_until - now <= REFRESH_WARNS_S:
-        return [warning(Area.TOKENS, what, f"before {at(facts.refresh_until)} {AUTHORISE}")]
+        what += "how long its refresh token lives is known after the first renewal"
+    else:
+        what += f"refresh token {_left(facts.refresh_until, now)}"
+        if facts.refresh_until <= now:
+            return [failure(Area.TOKENS, what, AUTHORISE)]
+        if facts.refresh_until - now <= REFRESH_WARNS_S:
+            return [warning(Area.TOKENS, what, f"before {at(facts.refresh_until)} {AUTHORISE}")]
+    if not facts.tried and (facts.access_until is None or facts.access_until <= now):
+        advice = "run doctor when it may ask the API: it tries the token, and renews it if that is due"
+        return [note(Area.TOKENS, f"{what}; not tried", advice)]
     return [ok(Area.TOKENS, what)]
 
 
@@ -124,6 +139,7 @@ class Came(Enum):
     CALLS = "an answer"
     REFUSED = "its accounts are refused, the token is not"
     DEAD = "the token does not work"
+    BUSY = "it has to be renewed, and the API had no answer to that, or was too busy"
     SPENT = "nothing may be sent any more"
     NOTHING = "no answer"
     ODD = "the request is refused for no reason of the token's"
@@ -144,6 +160,8 @@ class Probe:
         code: The last return code, when it was a refusal.
         status: The last HTTP status; `None` when there was no answer.
         renewed: Whether the token was renewed for it.
+        table: The table whose accounts it asked for, before any was known; empty when it asked for calls.
+        lacks_secret: Whether the token has a refresh token, and its app no client_secret.
     """
 
     token: str
@@ -154,6 +172,8 @@ class Probe:
     code: int | None = None
     status: int | None = None
     renewed: bool = False
+    table: str = ""
+    lacks_secret: bool = False
 
 
 def probed(probe: Probe) -> list[Check]:
@@ -166,17 +186,17 @@ def probed(probe: Probe) -> list[Check]:
             calls = "" if probe.calls is None else f", {probe.calls:,} calls yesterday"
             checks.append(ok(Area.TOKENS, f"{token} works: account {probe.account} answers{calls}"))
         case Came.REFUSED:
-            what = f"{token} works, but account {probe.account} is refused: {probe.said}"
-            advice = "let the account's owner authorise the app, or take it out (enabled = false)"
-            checks.append(warning(Area.ACCOUNTS, what, advice))
+            checks.append(_refused(probe))
         case Came.DEAD:
             checks.append(failure(Area.TOKENS, f"{token} does not work: {_said(probe)}", _revive(probe)))
         case Came.SPENT:
             advice = "wait until the quota's next day, or raise what the config allows; then run doctor again"
             checks.append(failure(Area.QUOTA, f"{token} was not asked: {probe.said}", advice, ExitCode.BUDGET))
+        case Came.BUSY:
+            what = f"{token} has to be renewed, and could not be: {_said(probe)}"
+            checks.append(failure(Area.API, what, "run doctor again later: it may pass by itself", ExitCode.BUDGET))
         case Came.ODD:
-            advice = "report it with this text: the request is one that the API's documents allow"
-            checks.append(failure(Area.API, f"{token}: {probe.said}", advice))
+            checks.append(_odd(probe))
         case Came.WAITS:
             checks.append(warning(Area.TOKENS, f"{token} was not asked: {probe.said}", "run doctor again later"))
         case Came.NOTHING | Came.NOT_ASKED:
@@ -188,16 +208,43 @@ def _said(probe: Probe) -> str:
     return probe.said.removeprefix(f"token {probe.token}: ")
 
 
+def _refused(probe: Probe) -> Check:
+    token = f"token {probe.token}"
+    if probe.table:
+        return failure(Area.ACCOUNTS, f"{token} works, but may not list {probe.table}: {probe.said}", _via(probe))
+    what = f"{token} works, but account {probe.account} is refused: {probe.said}"
+    return warning(Area.ACCOUNTS, what, "let the account's owner authorise the app, or take it out (enabled = false)")
+
+
+def _odd(probe: Probe) -> Check:
+    token = f"token {probe.token}"
+    if probe.table and probe.code in WRONG_VIA:
+        return failure(Area.ACCOUNTS, f"{token} cannot list {probe.table}: {_said(probe)}", _via(probe))
+    advice = "report it with this text: the request is one that the API's documents allow"
+    return failure(Area.API, f"{token}: {probe.said}", advice)
+
+
+def _via(probe: Probe) -> str:
+    return f"change `via` of [{probe.table}], or its agency_id: they do not fit whoever authorised the token"
+
+
 def _revive(probe: Probe) -> str:
-    if probe.code in NO_SCOPE:
+    if probe.lacks_secret and probe.code in RENEWABLE:
+        return (
+            f"give the app of [tokens.{probe.token}] its client_secret: with that its refresh_token renews it by itself"
+        )
+    return _mend(probe.code)
+
+
+def _mend(code: int | None) -> str:
+    """What a person can do about a token that is refused, or is not renewed, for good."""
+    if code in NO_SCOPE:
         return (
             "get the permission for leads_call_records/get granted to the app in the developer's console; then "
             f"{AUTHORISE}: tokens given before do not have it"
         )
-    if probe.code in WRONG_CLIENT:
+    if code in WRONG_CLIENT:
         return "look at the client_id and client_secret of its app in the developer's console"
-    if "renewed for" in probe.said:
-        return "run doctor again later: renewing it failed, and it may be the API's fault"
     return AUTHORISE
 
 

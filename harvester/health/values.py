@@ -118,12 +118,14 @@ class Health:
     Attributes:
         checks: In the order in which they were made.
         hints: What is known of the API's open questions by now.
-        requests: How many were sent to find it out.
+        requests: How many were sent to find it out, renewals of tokens apart.
+        lists: Of these, for lists of accounts; the others were for calls.
     """
 
     checks: Sequence[Check]
     hints: Sequence[Hint] = ()
     requests: int = 0
+    lists: int = 0
 
     def graded(self, grade: Grade) -> list[Check]:
         """Those of a grade."""

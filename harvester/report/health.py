@@ -5,6 +5,7 @@ from textwrap import shorten
 from types import MappingProxyType
 from typing import Any, Final
 
+from harvester.errors import ExitCode
 from harvester.health import Area, Check, Grade, Health, Hint
 
 _SIGNS: Final = MappingProxyType({Grade.OK: "ok  ", Grade.NOTE: "note", Grade.WARNING: "WARN", Grade.FAILURE: "FAIL"})
@@ -21,8 +22,14 @@ def in_words(health: Health) -> str:
         if found:
             lines += [area.value, *(line for check in found for line in _told(check))]
     if health.requests:
-        lines.append(f"{health.requests} request{'' if health.requests == 1 else 's'} sent for calls")
+        lines.append(_sent(health))
     return "\n".join([*lines, verdict(health)])
+
+
+def _sent(health: Health) -> str:
+    numbers = {"calls": health.requests - health.lists, "lists of accounts": health.lists}
+    sent = [f"{many} request{'' if many == 1 else 's'} sent for {what}" for what, many in numbers.items() if many]
+    return ", ".join(sent)
 
 
 def _told(check: Check) -> list[str]:
@@ -35,11 +42,16 @@ def verdict(health: Health) -> str:
     failures, warnings = health.graded(Grade.FAILURE), len(health.graded(Grade.WARNING))
     if failures:
         worst = next(check for check in failures if check.exit_code is health.exit_code)
-        more = len(failures) - 1
+        more = sum(1 for check in failures if check is not worst and not _sums_up(worst, check))
         return f"not fit: {shorten(worst.what, _VERDICT, placeholder=' …')}{f', and {more} more' if more else ''}"
     if warnings:
         return f"{warnings} thing{'' if warnings == 1 else 's'} to look at"
     return "healthy"
+
+
+def _sums_up(worst: Check, other: Check) -> bool:
+    """Whether a failure is a part of the worst one: that no token works says it of each of them."""
+    return worst.exit_code is ExitCode.NO_TOKEN and other.area is worst.area
 
 
 def to_json(health: Health) -> dict[str, Any]:

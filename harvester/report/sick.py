@@ -99,9 +99,9 @@ def _since(found: Sequence[Found], today: date) -> str:
     """Since when: what is new, and since when the rest."""
     new, old = sum(1 for one in found if one.since == today), [one.since for one in found if one.since != today]
     if not old:
-        return "new"
+        return "new today"
     since = f"since {min(old)}" if min(old) == max(old) else f"since {min(old)} to {max(old)}"
-    return f"{new:,} new, the others {since}" if new else since
+    return f"{new:,} new today, the others {since}" if new else since
 
 
 def _some(named: Sequence[str]) -> str:

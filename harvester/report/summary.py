@@ -190,7 +190,7 @@ def in_words(report: Report) -> str:
         lines += _gone(report)
     lines += [f"  note: {note}" for note in report.notes[:_NOTES_NAMED]]
     if len(report.notes) > _NOTES_NAMED:
-        lines.append(f"  … and {len(report.notes) - _NOTES_NAMED:,} further notes: see the run's report")
+        lines.append(_further(len(report.notes) - _NOTES_NAMED, "note"))
     if report.quarantined:
         lines.append(
             f"  {report.quarantined:,} records cannot be placed; they are in quarantine/, each with its reason"
@@ -244,5 +244,9 @@ def _gone(report: Report) -> list[str]:
 def _deaths(reasons: Sequence[str]) -> list[str]:
     lines = [f"  {reason}" for reason in reasons[:_TOKENS_NAMED]]
     if len(reasons) > _TOKENS_NAMED:
-        lines.append(f"  … and {len(reasons) - _TOKENS_NAMED:,} further dead tokens: see the run's report")
+        lines.append(_further(len(reasons) - _TOKENS_NAMED, "dead token"))
     return lines
+
+
+def _further(many: int, what: str) -> str:
+    return f"  … and {many:,} further {what}{'' if many == 1 else 's'}: see the run's report"

@@ -25,6 +25,14 @@ PROBE = Probe(token="a", came=Came.CALLS, account=AccountId(5), calls=12)  # noq
         (replace(RENEWED, refresh_until=NOW + 7 * DAY_S - 1), Grade.WARNING, "(7 days)", "authorise the app again"),
         (replace(RENEWED, refresh_until=NOW), Grade.FAILURE, "refresh token expired", "authorise the app again"),
         (replace(RENEWED, failure="HTTP 500"), Grade.WARNING, "its renewal failed: HTTP 500", "tries again"),
+        (
+            replace(RENEWED, failure="code 11007", failure_code=11007, refused=True),
+            Grade.WARNING, "its renewal failed", "client_id and client_secret",
+        ),
+        (replace(RENEWED, failure="code 11012", refused=True), Grade.WARNING, "its renewal failed", "authorise"),
+        (replace(RENEWED, access_until=None, tried=False), Grade.NOTE, "not tried", "run doctor"),
+        (replace(RENEWED, access_until=None), Grade.OK, "nobody knows when, then renewed", ""),
+        (replace(RENEWED, tried=False), Grade.OK, "then renewed by itself", ""),
         (BARE, Grade.NOTE, "nobody knows when, and nothing renews it", "refresh_token into [tokens.a]"),
         (replace(BARE, has_refresh=True), Grade.NOTE, "nothing renews it", "[apps.main] has no client_secret"),
         (replace(BARE, has_secret=True), Grade.NOTE, "nothing renews it", "put its refresh_token into [tokens.a]"),
@@ -32,7 +40,7 @@ PROBE = Probe(token="a", came=Came.CALLS, account=AccountId(5), calls=12)  # noq
         (replace(BARE, access_until=NOW + 12 * 3600), Grade.NOTE, "(12 h)", "renewed by itself"),
         (replace(BARE, access_until=NOW - 1), Grade.FAILURE, "expired at", "put a working access_token"),
     ],
-)
+)  # fmt: skip
 def test_how_long_it_lives(facts: TokenFacts, grade: Grade, says: str, advises: str) -> None:
     """Life left, who renews it, and what is to be done before it dies."""
     found = life(facts, NOW)[0]
@@ -86,8 +94,20 @@ def test_any_life_can_be_told(
             Area.TOKENS, Grade.FAILURE, "does not work: gone", "authorise the app again",
         ),
         (
-            replace(PROBE, came=Came.DEAD, said="it could not be renewed for 20 s"),
-            Area.TOKENS, Grade.FAILURE, "does not work", "later",
+            replace(PROBE, came=Came.BUSY, said="renewing it: code 51001"),
+            Area.API, Grade.FAILURE, "renewing it: code 51001", "later",
+        ),
+        (
+            replace(PROBE, came=Came.DEAD, said="code 11000", code=11000, lacks_secret=True),
+            Area.TOKENS, Grade.FAILURE, "does not work", "its client_secret",
+        ),
+        (
+            replace(PROBE, came=Came.ODD, said="code 71003", code=71003, table="discover.x"),
+            Area.ACCOUNTS, Grade.FAILURE, "cannot list discover.x", "change `via` of [discover.x]",
+        ),
+        (
+            replace(PROBE, came=Came.REFUSED, said="code 60003", account=None, table="discover.x"),
+            Area.ACCOUNTS, Grade.FAILURE, "may not list discover.x", "change `via` of [discover.x]",
         ),
         (replace(PROBE, came=Came.WAITS, said="x"), Area.TOKENS, Grade.WARNING, "not asked: x", "later"),
         (replace(PROBE, came=Came.ODD, said="x"), Area.API, Grade.FAILURE, "token a: x", "report it"),

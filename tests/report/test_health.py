@@ -1,3 +1,5 @@
+import pytest
+
 from harvester.errors import ExitCode
 from harvester.health import Area, Health, Hint, Question, failure, note, ok, warning
 from harvester.report.health import in_words, to_json, verdict
@@ -27,9 +29,24 @@ def test_the_verdict() -> None:
     assert verdict(Health(checks=[GOOD, NOTED])) == "healthy"
     assert verdict(Health(checks=[WARNED])) == "1 thing to look at"
     assert verdict(Health(checks=[WARNED, WARNED, NOTED])) == "2 things to look at"
-    assert verdict(Health(checks=[FAILED, WORSE, WARNED])) == "not fit: no token works, and 1 more"
+    assert verdict(Health(checks=[FAILED, WORSE, WARNED])) == "not fit: no token works"
+    full = failure(Area.DISK, "full", "free some")
+    assert verdict(Health(checks=[FAILED, WORSE, full])) == "not fit: no token works, and 1 more"
     long = failure(Area.API, "word " * 100, "look")
     assert len(verdict(Health(checks=[long]))) < 100
+
+
+@pytest.mark.parametrize(
+    ("requests", "lists", "says"),
+    [
+        (1, 0, "1 request sent for calls"),
+        (1, 1, "1 request sent for lists of accounts"),
+        (12, 1, "11 requests sent for calls, 1 request sent for lists of accounts"),
+    ],
+)
+def test_what_was_sent(requests: int, lists: int, says: str) -> None:
+    """Requests for calls and for lists are told apart."""
+    assert in_words(Health(checks=[GOOD], requests=requests, lists=lists)).splitlines()[-2] == says
 
 
 def test_json_has_all_of_it() -> None:

@@ -14,7 +14,7 @@ from harvester.config.accounts_file import AccountsFile
 from harvester.config.findings import Findings
 from harvester.enrolment import enrol
 from harvester.model import ONE_DAY, Account, AccountId, AppName, TokenName
-from harvester.report.rolls import absences, csv_of, failed, in_words, standing, to_json, told, unknown
+from harvester.report.rolls import absences, barren, csv_of, failed, in_words, standing, to_json, told, unknown
 from harvester.roll import Listed, Pattern, Selection, Table, Via, called, change
 
 TODAY = date(2026, 11, 23)
@@ -52,8 +52,15 @@ def test_patterns_that_take_nothing() -> None:
     now = called(picky, before, [replace(listed(1)[0], status="CUSTOMER_STATUS_FROZEN")], AT, TODAY)
     assert told(change(picky, before, now)) == [
         "no longer taken by include and exclude of discover.all: 1 account: 1",
-        "discover.all: none of its 1 account fits include and exclude",
     ]
+    found = enrol([], (), [(picky, now)], TODAY)
+    assert [barren(one) for one in found.barren] == [
+        "none of its 1 account is left by include and exclude: mend the patterns"
+    ]
+    assert enrol([], (), [(picky, before)], TODAY).barren == ()
+    assert enrol([account(1)], (), [(TABLE, before)], TODAY).barren == ()
+    off = enrol([], {AccountId(1)}, [(TABLE, before)], TODAY)
+    assert "and by `enabled = false` (1)" in barren(off.barren[0])
 
 
 def test_absences() -> None:

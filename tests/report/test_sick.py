@@ -55,7 +55,7 @@ def test_one_cause() -> None:
     """Count, since when, the API's words with one trace, a few accounts, and what to do."""
     lines = in_words(sick(*(condition(number, since=TODAY - ONE_DAY) for number in range(1, 6)), condition(6)))
     assert lines == [
-        '  denied (6; 1 new, the others since 2024-03-04): code 12201, "no permission", "无权限", trace trace-1',
+        '  denied (6; 1 new today, the others since 2024-03-04): code 12201, "no permission", "无权限", trace trace-1',
         f"      1, 2, 3 and 3 more: {ADVICE[State.DENIED]}",
     ]
 
@@ -64,10 +64,10 @@ def test_since_when() -> None:
     """What is new tonight is told from what is old, and how old."""
     since = [TODAY - ONE_DAY * 9, TODAY - ONE_DAY * 2]
     for found, said in (
-        ([TODAY], "(1; new)"),
+        ([TODAY], "(1; new today)"),
         (since[:1], "(1; since 2024-02-25)"),
         (since, "(2; since 2024-02-25 to 2024-03-03)"),
-        ([TODAY, TODAY, *since], "(4; 2 new, the others since 2024-02-25 to 2024-03-03)"),
+        ([TODAY, TODAY, *since], "(4; 2 new today, the others since 2024-02-25 to 2024-03-03)"),
     ):
         assert said in in_words(sick(*(condition(number, since=day) for number, day in enumerate(found))))[0]
 
@@ -80,7 +80,7 @@ def test_hundreds_make_a_dozen_lines() -> None:
     again = [condition(number) for number in range(2000, 2400)]
     lines = in_words(sick(*many, poison=days, recovered=again, cured=days, tried=range(300)))
     assert len(lines) == 15
-    assert lines[0] == '  poisoned (600 days of 300 accounts; new): code 51001, "busy"'
+    assert lines[0] == '  poisoned (600 days of 300 accounts; new today): code 51001, "busy"'
     assert lines[1] == f"      0 2024-03-04, 0 2024-03-03, 1 2024-03-04 and 597 more: {ADVICE[State.POISONED]}"
     assert lines[-3].startswith("  … and ")
     assert lines[-2] == (
@@ -146,7 +146,7 @@ def test_summary() -> None:
     lines = summary(report).splitlines()
     assert lines[0] == f"NOT COMPLETE  {WINDOW}: 2 of 2 slices are missing or short"
     assert [line for line in lines if "denied" in line] == [
-        '  denied (1; new): code 12201, "no permission", "无权限", trace trace-1'
+        '  denied (1; new today): code 12201, "no permission", "无权限", trace trace-1'
     ]
     assert lines[-2:] == ["  failed (1): busy", f"      2 {WINDOW}"]
 

@@ -191,3 +191,10 @@ def test_json() -> None:
     }  # fmt: skip
     sound = to_json(soundness())
     assert (sound["sound"], sound["findings"], sound["healed"], sound["rebuilt"]) == (True, [], None, None)
+
+
+def test_several_marks() -> None:
+    """What can be counted is told in the plural."""
+    marks = [finding(Kind.MARK, Cure.SET_RIGHT)] * 7
+    parts = [finding(Kind.PART, Cure.FORGET)] * 2
+    assert words(soundness(*marks, *parts))[0].startswith("NOT SOUND  7 marks, 2 parts; ")

@@ -170,7 +170,7 @@ def test_json() -> None:
         "ledger": "/srv/ledger.sqlite",
         "window": window,
         "incomplete_accounts": 1,
-        "other_accounts": 1,
+        "unknown_accounts_of": [], "other_accounts": 1,
         "accounts": [
             {
                 "account_id": 7, "name": "Acme", "complete_through": "2024-02-24", "window": window,

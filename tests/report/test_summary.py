@@ -306,6 +306,15 @@ def test_hundreds_of_accounts_fit_a_screen() -> None:
     assert "  … and 192 further dead tokens: see the run's report" in lines
 
 
+def test_one_more_is_not_many() -> None:
+    """A single cause, note or token that is left out is told in the singular."""
+    report = ended(*(outcome(number, Status.FAILED, f"reason {number}") for number in range(13)))
+    dead = {TokenName(f"t{number}"): f"token t{number} is expired" for number in range(9)}
+    lines = in_words(replace(report, dead_tokens=dead, notes=tuple(map(str, range(9))))).splitlines()
+    for what in ("cause", "note", "dead token"):
+        assert f"  … and 1 further {what}: see the run's report" in lines
+
+
 @given(st.lists(outcomes), st.integers(0, 3))
 def test_words_of_any_report(some: list[Outcome], not_begun: int) -> None:
     """Every report says in its first word whether all is complete."""

@@ -133,7 +133,7 @@ class Traffic:
             many, text = self._circuit.in_a_row, self._circuit.text
             log.warning("the API is down: %d attempts in a row failed, the last one: %s", many, text)
             if self.patience_s is not None:
-                log.warning("one probe at a time; the run ends at %s if none is answered", self.clock(self._gives_up))
+                log.warning("one probe at a time, until %s if none is answered", self.clock(self._gives_up))
         self._resize(crowds.failed(self._crowd, what.permit_at, now))
         self.wake()
 

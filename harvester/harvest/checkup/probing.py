@@ -11,6 +11,7 @@ from harvester.api.accounts import ask_for_page
 from harvester.api.client import Client
 from harvester.api.quota.figures import Figure
 from harvester.api.tokens import Tokens
+from harvester.api.tokens.life import Life
 from harvester.errors import AccountFault, CallError, QuotaSpent, RefusedFault, TokenFault
 from harvester.harvest.checkup.ear import Ear
 from harvester.harvest.checkup.unknowns import Unknowns
@@ -75,13 +76,15 @@ class Prober:
         """
         probe = Probe(token=name, came=Came.NOT_ASKED)
         if not self._is_silent:
-            self._ear.last = self._ear.figure = None
+            self._ear.forget()
             async with anyio.create_task_group() as trial:
                 trial.start_soon(self._give_up, trial.cancel_scope)
                 self._waited = None
                 probe = await self._try_token(name, accounts, table)
                 trial.cancel_scope.cancel()
-            if self._waited:
+            if self._waited and _may_pass(self._tokens.states()[name]):
+                probe = self._useless(probe, self._waited)
+            elif self._waited:
                 probe = replace(
                     probe, came=Came.WAITS, said=f"after {TOKEN_S:.0f} s it still waited for {self._waited}"
                 )
@@ -95,7 +98,7 @@ class Prober:
             try:
                 listed = await self._client.ask(replace(ask_for_page(table, None), attempts=_ATTEMPTS))
             except CallError as fault:
-                return self._failed(probe, fault)
+                return self._failed(replace(probe, table=str(table)), fault)
             accounts = [Account(id=one.id, token=name, app=table.app) for one in listed.accounts]
         for account in accounts[:_ACCOUNTS]:
             probe = await self._try_account(account)
@@ -124,17 +127,36 @@ class Prober:
             case AccountFault():
                 came = Came.REFUSED
             case TokenFault():
-                came = Came.DEAD
+                return self._useless(probe, said)
             case RefusedFault():
                 came = Came.ODD
             case QuotaSpent() if heard is None or heard.status == 200:
                 came = Came.SPENT
             case _:
                 came = Came.NOTHING
-        if complaint and complaint.code is not None and came in {Came.REFUSED, Came.DEAD}:
-            said = f"{'renewing it: ' if heard and heard.renewing else ''}{in_words_of(complaint)}"
+        if complaint and complaint.code is not None and came is Came.REFUSED:
+            said = in_words_of(complaint)
         code, status = complaint.code if complaint else None, heard.status if heard else None
         return replace(probe, came=came, said=said, code=code, status=status)
+
+    def _useless(self, probe: Probe, said: str) -> Probe:
+        """A token that is dead to this process: by what the API said of it and of its renewal, and whether it said."""
+        life, heard = self._tokens.states()[TokenName(probe.token)], self._ear.last
+        asked, renewal = self._ear.calls, self._ear.renewal
+        words = [in_words_of(asked)] if asked and asked.code is not None else []
+        code = asked.code if asked else None
+        if life.failure:
+            refusal = renewal if renewal and renewal.code is not None else None
+            words.append(f"renewing it: {in_words_of(refusal) if refusal else life.failure}")
+            code = refusal.code if refusal else life.failure_code
+        return replace(
+            probe,
+            came=Came.BUSY if _may_pass(life) else Came.DEAD,
+            said="; ".join(words) or said,
+            code=code,
+            status=heard.status if heard else None,
+            lacks_secret=not life.equipped and life.pair.refresh is not None,
+        )
 
     async def _give_up(self, trial: anyio.CancelScope) -> None:
         """Ends a trial that takes too long; what was waited for is known as long as it is."""
@@ -164,3 +186,8 @@ class Prober:
         if time.cancelled_caught:
             ended = f"it took longer than {UNKNOWNS_S:.0f} s"
         return unknowns.hints(now()), ended
+
+
+def _may_pass(life: Life) -> bool:
+    """Whether a renewal failed, and was not refused for good."""
+    return bool(life.failure) and life.renewable

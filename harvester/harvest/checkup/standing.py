@@ -1,13 +1,13 @@
 """What is known without asking: how long tokens live, what apps may send, which accounts cannot be read."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 
 from harvester.api.quota.figures import Figure
 from harvester.api.tokens import Credentials
 from harvester.api.tokens.life import Life
 from harvester.harvest.assignment import Assignment
 from harvester.harvest.enrolment import Roster
-from harvester.health import Area, Check, note, ok, warning
+from harvester.health import Area, Check, failure, note, ok, warning
 from harvester.health.accounts import Sickness, sick
 from harvester.health.quota import QuotaFacts, quota
 from harvester.health.tokens import TokenFacts, life
@@ -16,13 +16,22 @@ from harvester.model import AppName, TokenName
 from harvester.triage import ADVICE, State, in_words_of
 
 
-def lives_of(tokens: Mapping[TokenName, Credentials], lives: Mapping[TokenName, Life], now: float) -> Iterator[Check]:
-    """How long each token lives."""
+def lives_of(
+    tokens: Mapping[TokenName, Credentials], lives: Mapping[TokenName, Life], now: float, tried: Container[str]
+) -> Iterator[Check]:
+    """How long each token lives.
+
+    Args:
+        tokens: What the config gives.
+        lives: What is known of them.
+        now: Unix time.
+        tried: The names of those that a request was sent under just now.
+    """
     for name, one in lives.items():
-        yield from life(_facts(name, tokens[name], one), now)
+        yield from life(_facts(name, tokens[name], one, tried=name in tried), now)
 
 
-def _facts(name: TokenName, credentials: Credentials, one: Life) -> TokenFacts:
+def _facts(name: TokenName, credentials: Credentials, one: Life, *, tried: bool) -> TokenFacts:
     pair = one.pair
     return TokenFacts(
         name=name,
@@ -34,6 +43,9 @@ def _facts(name: TokenName, credentials: Credentials, one: Life) -> TokenFacts:
         has_secret=credentials.client_secret is not None,
         scopes=pair.scopes,
         failure=one.failure,
+        failure_code=one.failure_code,
+        refused=bool(one.failure) and not one.renewable,
+        tried=tried,
         dead=one.dead,
     )
 
@@ -70,6 +82,8 @@ def accounts_of(roster: Roster, ledger: Ledger | None) -> Iterator[Check]:
     for table in roster.enrolment.unknown:
         advice = "`harvester accounts refresh CONFIG` lists them now; the next run does, too"
         yield note(Area.ACCOUNTS, f"the accounts of {table} were never listed", advice)
+    for problem in roster.mistakes:
+        yield failure(Area.ACCOUNTS, str(problem), "mend the config, then `harvester accounts list CONFIG`")
     by_state: dict[State, list[tuple[int, str]]] = {}
     for account, one in sorted(ledger.conditions().items()) if ledger else ():
         if account in accounts and not one.well:

@@ -1,6 +1,7 @@
 """All that `harvester doctor` asks the API, with a run's own machinery: its quotas, its tokens with their brake."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
@@ -25,7 +26,10 @@ from harvester.health.tokens import Came, Probe
 from harvester.landing.ledger import Ledger
 from harvester.model import Account, AccountId, AppName, TokenName
 
+RENEWAL_S: Final = 2.0
+"""So long a renewal that fails is tried again: a few attempts, while a person looks on."""
 _A_WEEK: Final = timedelta(days=7)
+_NO_ANSWER: Final = frozenset({Came.NOT_ASKED, Came.SPENT, Came.WAITS, Came.BUSY})
 _BUSIEST: Final = 1000
 
 
@@ -39,7 +43,8 @@ class Visit:
 
     Attributes:
         hints: What is known of the open questions.
-        requests: How many were sent for calls.
+        requests: How many were sent for calls and for lists of accounts.
+        lists: Of these, for lists of accounts.
     """
 
     def __init__(self, roster: Roster, ledger: Ledger, around: Surroundings) -> None:
@@ -54,6 +59,7 @@ class Visit:
         self.figures: Mapping[AppName, Figure] = {}
         self.hints: Sequence[Hint] = ()
         self.requests = 0
+        self.lists = 0
 
     async def ask(self, transport: Transport, chosen: AccountId | None) -> None:
         """One request under each token, then the open questions.
@@ -68,7 +74,7 @@ class Visit:
         Cancellation: what was sent is counted.
         """
         meter, ear = Meter(self._assignment, self._ledger, self._around.wall), Ear(transport, self._around.wall)
-        fleet = token_fleet(self._assignment, ear, self._around.wall)
+        fleet = token_fleet(replace(self._assignment, give_up_after_s=RENEWAL_S), ear, self._around.wall)
         client = Client(ear, await meter.open(), fleet, self._assignment.retry, self._around)
         prober = Prober(client, fleet, ear, lambda: meter.waiting, self._assignment.scope.today)
         error: StorageError | None = None
@@ -82,7 +88,7 @@ class Visit:
         finally:
             self._probes, self.figures = prober.probes, prober.figures
             self._lives, self._skew_s = fleet.states(), ear.skew_s
-            self.requests = sum(meter.sent.values())
+            self.requests, self.lists = sum(meter.sent.values()), ear.lists
             meter.stop()
             with anyio.CancelScope(shield=True):
                 await anyio.to_thread.run_sync(meter.close)
@@ -136,13 +142,14 @@ class Visit:
         probes = self._probes
         silent = judging.silent(probes, self._assignment.base_url)
         yield from silent
-        if not silent and any(probe.came not in {Came.NOT_ASKED, Came.SPENT, Came.WAITS} for probe in probes):
+        if not silent and any(probe.came not in _NO_ANSWER for probe in probes):
             yield ok(Area.API, f"{self._assignment.base_url} answers")
         if self._skew_s is not None:
             yield clock(self._skew_s)
-        dead = {probe.token for probe in probes if probe.came is Came.DEAD}
+        dead = {probe.token for probe in probes if probe.came in {Came.DEAD, Came.BUSY}}
         alive = {name: life for name, life in self._lives.items() if name not in dead}
-        yield from lives_of(self._assignment.tokens, alive, self._around.wall())
+        tried = {probe.token for probe in probes if probe.came is not Came.NOT_ASKED}
+        yield from lives_of(self._assignment.tokens, alive, self._around.wall(), tried)
         for probe in probes:
             yield from judging.probed(probe)
         yield from judging.none_works(probes)

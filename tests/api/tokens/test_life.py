@@ -395,11 +395,11 @@ class TestRenewalsThatFail:
         [
             (
                 expired(),
-                f"{EXPIRED}, and its renewal was refused: code 11004; look whether the app's client_id and client_secret are right",
+                f"{EXPIRED}, and its renewal was refused: code 11004; look whether the app's client_id",
             ),
             (
                 invalid(),
-                f"{INVALID}, and its renewal was refused: code 11004; look whether the app's client_id and client_secret are right",
+                f"{INVALID}, and its renewal was refused: code 11004; look whether the app's client_id",
             ),
         ],
     )

@@ -109,7 +109,7 @@ class TestWhatPeopleAreTold:
         traffic.answered(0.3, anyio.current_time())
         assert told(caplog) == [
             "the API is down: 3 attempts in a row failed, the last one: nobody is there",
-            "one probe at a time; the run ends at 08:31:00 if none is answered",
+            "one probe at a time, until 08:31:00 if none is answered",
             "the API was down for 1,200 s; it answers again",
         ]
         assert traffic.notes == ["the API was down for 1,200 s, since 08:01:00: nobody is there"]
