@@ -122,10 +122,10 @@ async def test_the_list_holds_for_a_while(tmp_path: Path) -> None:
         served.appear(IDS[3])
         assert (await run(assignment)).accounts == 5
         assert lists_asked(served) == 1
-        age_rolls(assignment, 19.9)
+        age_rolls(assignment, 10.0)
         await run(assignment)
         assert lists_asked(served) == 1
-        age_rolls(assignment, 0.2)
+        age_rolls(assignment, 12.0)
         report = await run(assignment)
         assert lists_asked(served) == 2
     assert (report.exit_code, report.accounts) == (ExitCode.COMPLETE, 6)
