@@ -8,7 +8,7 @@ import pytest
 from tests.crashes.cycles import run_cycle
 from tests.crashes.nursery import Nursery, nursery
 
-SEEDS = range(25)
+SEEDS = range(16)
 
 
 @pytest.fixture(scope="module")
