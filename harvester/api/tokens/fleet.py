@@ -148,7 +148,7 @@ class Tokens:
         Raises:
             TokenFault: It is dead.
 
-        Cancellation: while waiting, nothing is lost; a rotation that is under way is ended first.
+        Cancellation: while waiting, nothing is lost; a rotation under way comes to its end: see `Renewer.renew`.
         """
         keeper = self._keepers[name]
         while not self._goes(keeper):

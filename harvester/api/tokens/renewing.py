@@ -87,7 +87,8 @@ class Renewer:
         Raises:
             StorageError: The new pair cannot be stored: nothing was asked for, or it is in memory only.
 
-        Cancellation: before the request nothing is lost; a rotation is ended first, and stored.
+        Cancellation: before the request nothing is lost; a rotation is ended first, and stored, unless a process of
+            its own does that: then it does so by itself.
         """
         if self._apart and keeper.credentials.renewal is Renewal.ROTATE:
             result = await self._apart.renew(keeper)
@@ -120,9 +121,14 @@ class Renewer:
                 result = await self._ask(keeper)
             return result  # noqa: RET504 - mypy thinks that the scope may swallow what is raised
 
-    def _took_over(self, keeper: "Keeper") -> bool:
+    def _newer(self, keeper: "Keeper") -> Stored | None:
+        """What somebody stored after the pair that is held."""
         stored = self._store.read(keeper.name) if self._store else None
-        if stored is None or stored.serial <= keeper.life.serial:
+        return stored if stored and stored.serial > keeper.life.serial else None
+
+    def _took_over(self, keeper: "Keeper") -> bool:
+        stored = self._newer(keeper)
+        if stored is None:
             return False
         pair, former = held(keeper.credentials, stored)
         if pair.access == keeper.life.pair.access and keeper.life.gone:
@@ -139,14 +145,10 @@ class Renewer:
         deadline = anyio.current_time() + _OTHERS_S
         while True:
             with self._store.held(keeper.name) as mine:
-                if mine or anyio.current_time() >= deadline or self._has_newer(keeper):
+                if mine or anyio.current_time() >= deadline or self._newer(keeper):
                     yield mine
                     return
             await anyio.sleep(_POLL_S)
-
-    def _has_newer(self, keeper: "Keeper") -> bool:
-        stored = self._store.read(keeper.name) if self._store else None
-        return stored is not None and stored.serial > keeper.life.serial
 
     async def _ask(self, keeper: "Keeper") -> Result:
         credentials, pair = keeper.credentials, keeper.life.pair
