@@ -4,9 +4,10 @@ from datetime import datetime
 from typing import Final
 
 from harvester.api.tokens.life import Life, is_useless
+from harvester.health.tokens import REFRESH_WARNS_S
 from harvester.model import BEIJING
 
-WARN_S: Final = 7 * 86400.0
+WARN_S: Final = REFRESH_WARNS_S
 """So long before a refresh token dies a person is told."""
 
 
