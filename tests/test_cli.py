@@ -239,11 +239,10 @@ def test_killed_and_run_again(tmp_path: Path) -> None:
 
 
 def test_json_logs_are_one_object_a_line(tmp_path: Path) -> None:
-    """`--log-format json` writes every log line as an object."""
-    with sandbox(tmp_path, "--fault", "unavailable=0.3") as served:
-        served.edit("page_size = 100", "page_size = 5")
+    """`--log-format json` writes every log line as an object, those about an API that is down among them."""
+    with sandbox(tmp_path, "--fault", "unavailable=1") as served:
         served.edit("[window]", '[retry]\nmax_backoff = "5ms"\nattempts = 20\n[window]')
-        done = harvester("run", served.config, "--log-format", "json")
+        done = harvester("run", served.config, "--log-format", "json", "--max-duration", "1s")
     lines = [orjson.loads(line) for line in done.stderr.splitlines()]
     assert lines
     assert all(set(line) == {"at", "level", "logger", "message"} for line in lines)
