@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NewType
 
-import msgspec
+from harvester.calls import Calls, Stray
 
 AccountId = NewType("AccountId", int)
 """An advertiser account; int64 (api documents)."""
@@ -82,50 +82,6 @@ class Slice:
         return f"account {self.account.id} {self.window}"
 
 
-class Call(msgspec.Struct, frozen=True, gc=False):
-    """One call as the API sent it. A struct, not a dataclass: millions of them are made.
-
-    Attributes:
-        id: `call_id`, unique within the account.
-        start: `call_start_time`, `YYYY-MM-DD HH:MM:SS`, Beijing. Sorts as text as it does as time.
-        line: The call's JSON, untouched but for line breaks between its tokens: one NDJSON line without its end.
-    """
-
-    id: str
-    start: str
-    line: bytes
-
-    def __repr__(self) -> str:
-        return f"Call({len(self.line)} bytes)"  # what is in it, phones among it, is nobody's business
-
-    @property
-    def day(self) -> str:
-        """The Beijing day of the call's start, `YYYY-MM-DD`."""
-        return self.start[:10]
-
-
-class Stray(msgspec.Struct, frozen=True, gc=False):
-    """A record that cannot be placed in a partition: it goes to quarantine, whole.
-
-    Attributes:
-        key: What tells it from other strays: its `call_id`, else a digest of its bytes.
-        reason: Why it cannot be placed, for a person.
-        line: Its JSON, as in `Call.line`.
-    """
-
-    key: str
-    reason: str
-    line: bytes
-
-    def __repr__(self) -> str:
-        return f"Stray({self.reason}, {len(self.line)} bytes)"
-
-
-def memory_bytes(records: Sequence[Call] | Sequence[Stray]) -> int:
-    """What records hold in memory, about: their lines, and 250 bytes each for the struct, its id and its start."""
-    return sum([len(record.line) for record in records]) + 250 * len(records)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Query:
     """One request for a page, before the API's dialect.
@@ -161,7 +117,7 @@ class Page:
         size_bytes: Of the body, decompressed; what the bounded queue counts.
     """
 
-    calls: Sequence[Call]
+    calls: Calls
     strays: Sequence[Stray] = ()
     total: int | None
     page_size: int | None = None
@@ -227,7 +183,7 @@ class Batch:
     """
 
     slice: Slice
-    calls: Sequence[Call]
+    calls: Calls
     strays: Sequence[Stray]
     size_bytes: int
     state: bytes | None = field(default=None, repr=False)

@@ -3,13 +3,16 @@
 The bytes stay as the API sent them: field order, unknown fields, 64-bit integers and all.
 """
 
+import re
+from collections.abc import Sequence
 from datetime import datetime
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Any
 
 import msgspec
 
-from harvester.model import Call, Stray
+from harvester.calls import Call, Calls, Stray
 
 
 class _Keys(msgspec.Struct, gc=False):
@@ -17,7 +20,14 @@ class _Keys(msgspec.Struct, gc=False):
     call_start_time: Any = None
 
 
+class _UsualKeys(msgspec.Struct, gc=False):
+    call_id: str
+    call_start_time: str
+
+
 _keys = msgspec.json.Decoder(_Keys).decode
+_all_keys = msgspec.json.Decoder(list[_UsualKeys]).decode
+_STARTS = re.compile(r"(?:\d{4}-\d\d-\d\d (?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d,)*", re.ASCII)
 
 
 def read_record(line: bytes) -> Call | Stray:
@@ -40,6 +50,37 @@ def read_record(line: bytes) -> Call | Stray:
     if not _is_start(start):
         return Stray(key=call_id, reason="no usable call_start_time", line=line)
     return Call(call_id, start, line)
+
+
+def read_records(lines: Sequence[bytes]) -> Calls | None:
+    """What `read_record` makes of each line, all at once; `None` unless every one is a call as most calls are.
+
+    A fifth of the cost of one by one. Left to `read_record`: ids that are numbers, line breaks, all that is no call.
+    """
+    text = b"[" + b",".join(lines) + b"]"
+    if b"\n" in text or b"\r" in text:
+        return None
+    try:
+        keys = _all_keys(text)
+    except (msgspec.DecodeError, RecursionError):
+        return None
+    ids, starts = [one.call_id for one in keys], [one.call_start_time for one in keys]
+    if not all(ids) or not _are_starts(starts):
+        return None
+    return Calls(ids, starts, list(lines))
+
+
+def _are_starts(values: list[str]) -> bool:
+    """Whether all are real `YYYY-MM-DD HH:MM:SS`."""
+    if not _STARTS.fullmatch(",".join([*values, ""])):
+        return False
+    first, last = min(values, default="")[:10], max(values, default="")[:10]
+    return all(map(_is_day, {first, last} if first == last else {value[:10] for value in values}))
+
+
+@lru_cache(maxsize=1000)
+def _is_day(text: str) -> bool:
+    return not text or _is_start(f"{text} 00:00:00")
 
 
 def _is_start(value: object) -> bool:

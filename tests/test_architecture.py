@@ -13,6 +13,7 @@ import harvester
 
 ROOT = Path(harvester.__file__).parent
 FLOORS = (
+    {"harvester.calls"},
     {"harvester.model", "harvester.errors", "harvester.secret"},
     {"harvester.inspection", "harvester.usage", "harvester.disk"},
     {"harvester.record", "harvester.triage", "harvester.roll", "harvester.health"},
@@ -77,7 +78,7 @@ FORBIDDEN = {
 }
 """Rooms that must not know each other though their floors would allow it: (room, what it must not import)."""
 PURE = (
-    "model", "errors", "inspection", "usage", "record", "plan", "foresight", "roll", "enrolment", "api.accounts",
+    "calls", "model", "errors", "inspection", "usage", "record", "plan", "foresight", "roll", "enrolment", "api.accounts",
     "api.codes", "api.protocol", "api.decisions", "api.clock", "api.quota.limits", "api.quota.day", "api.quota.pauses",
     "api.quota.own", "api.quota.figures", "api.quota.learning", "api.quota.steering", "api.traffic.budget",
     "api.traffic.circuit", "api.traffic.crowd", "api.traffic.retries",

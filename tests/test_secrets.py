@@ -48,6 +48,7 @@ from harvester.api.tokens.life import Life, Use
 from harvester.api.tokens.oauth import EXTEND_PATH, ROTATE_PATH, read_renewal, request_renewal
 from harvester.api.tokens.stored import Stored, mark_of
 from harvester.api.transport import AiohttpTransport
+from harvester.calls import Call, Calls, Stray
 from harvester.cli import cli
 from harvester.config import load
 from harvester.config.values import parse_base_url
@@ -59,20 +60,7 @@ from harvester.harvest.inspect import Orders, status, verify
 from harvester.harvest.pace import Pace
 from harvester.harvest.preview import forecast
 from harvester.harvest.run import as_json, harvest
-from harvester.model import (
-    ONE_DAY,
-    Account,
-    AccountId,
-    Batch,
-    Call,
-    End,
-    Page,
-    Query,
-    Slice,
-    Status,
-    Stray,
-    Window,
-)  # fmt: skip
+from harvester.model import ONE_DAY, Account, AccountId, Batch, End, Page, Query, Slice, Status, Window
 from harvester.plan import Scope
 from harvester.report import soundness, summary
 from harvester.report import status as standing
@@ -401,8 +389,8 @@ class TestThingsThatPrintThemselves:
         whole = Slice(account, last_days(1))
         line = orjson.dumps({"caller": PHONE})
         calls, strays = [Call(PHONE, "2026-03-14 00:00:00", line)], [Stray(PHONE, "no usable call_start_time", line)]
-        page = Page(calls=calls, strays=strays, total=2)
-        batch = Batch(slice=whole, calls=calls, strays=strays, size_bytes=9, state=PHONE.encode())
+        page = Page(calls=Calls.of(calls), strays=strays, total=2)
+        batch = Batch(slice=whole, calls=Calls.of(calls), strays=strays, size_bytes=9, state=PHONE.encode())
         end = End(slice=whole, status=Status.FAILED, state=PHONE.encode())
         hunt = Hunt({}, frozenset({PHONE}))
         for one in (*calls, *strays, page, batch, end, Response(200, {"date": PHONE}, line)):

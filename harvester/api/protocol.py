@@ -14,8 +14,9 @@ import msgspec
 from harvester.api.codes import Fault
 from harvester.api.envelope import NotUnderstoodError, Passport, Request, Response, number, read
 from harvester.api.quota.figures import Figure
-from harvester.model import Call, Page, Query, Stray
-from harvester.record import read_record
+from harvester.calls import Call, Calls, Stray
+from harvester.model import Page, Query
+from harvester.record import read_record, read_records
 
 CALLS_PATH: Final = "/v3.0/leads_call_records/get"
 
@@ -62,14 +63,13 @@ def _read_data(raw: msgspec.Raw, size_bytes: int) -> Page:
         total = None
     if total is None and not entities:
         raise NotUnderstoodError("neither calls nor a count (page_info.total_number) in `data`")
-    calls: list[Call] = []
+    lines = list(map(bytes, entities))
+    calls = read_records(lines)
     strays: list[Stray] = []
-    for entity in entities:
-        record = read_record(bytes(entity))
-        if isinstance(record, Call):
-            calls.append(record)
-        else:
-            strays.append(record)
+    if calls is None:
+        records = list(map(read_record, lines))
+        calls = Calls.of(record for record in records if isinstance(record, Call))
+        strays = [record for record in records if isinstance(record, Stray)]
     page_size = number(info.get("page_size"))
     return Page(
         calls=calls,

@@ -11,7 +11,8 @@ from typing import Annotated, Literal, Self, TypeVar
 
 from msgspec import Meta
 
-from harvester.model import ONE_DAY, AccountId, Call, Page, Query, Refusal, Stray, Window
+from harvester.calls import NO_CALLS, Call, Calls, Stray
+from harvester.model import ONE_DAY, AccountId, Page, Query, Refusal, Window
 
 T = TypeVar("T")
 _NO_LIMIT = sys.maxsize
@@ -82,14 +83,12 @@ class Seen:
         """Different calls and strays met so far."""
         return self.calls + len(self.strays)
 
-    def add(self, calls: Iterable[Call]) -> list[Call]:
+    def add(self, calls: Calls) -> Calls:
         """Takes calls in; returns those not met before, each once."""
-        starts, by_day = self.starts, self.by_day
-        new = list({call.id: call for call in calls if call.id not in starts}.values())
-        for call in new:
-            starts[call.id] = call.start
-            day = call.start[:10]
-            by_day[day] = by_day.get(day, 0) + 1
+        new = calls.each_once(known=self.starts)
+        self.starts.update(zip(new.ids, new.starts, strict=True))
+        for day, run in new.by_day():
+            self.by_day[day] = self.by_day.get(day, 0) + len(run)
         return new
 
     def beside(self, window: Window) -> int:
@@ -110,11 +109,8 @@ class Seen:
         In an ordered answer a passed call cannot come again, and a month of a huge account does not fit into memory.
         """
         if cursor is not None and direction:
-            self.starts = {
-                key: start
-                for key, start in self.starts.items()
-                if start == cursor or (start > cursor) == (direction > 0)
-            }
+            ahead = cursor.__le__ if direction > 0 else cursor.__ge__
+            self.starts = {key: start for key, start in self.starts.items() if ahead(start)}
 
 
 @dataclass(slots=True, kw_only=True)
@@ -151,7 +147,7 @@ class Desk:
     read: int = 0
     witness: date | None = None
     strays: set[str] = field(default_factory=set)
-    new_calls: list[Call] = field(default_factory=list)
+    new_calls: Calls = field(default_factory=lambda: NO_CALLS)
     new_strays: list[Stray] = field(default_factory=list)
 
     @property
@@ -225,12 +221,13 @@ class Desk:
 
         A call of the dates asked for but not of the slice's days is another slice's: counted, not handed on.
         """
-        new = seen.add(page.calls)
+        new = inside = seen.add(page.calls)
         first, end = self.window.start.isoformat(), (self.window.end + ONE_DAY).isoformat()
-        inside = [call for call in new if first <= call.start < end]
-        self.new_calls += inside
+        if new and not (first <= min(new.starts) and max(new.starts) < end):
+            inside = new.where([first <= start < end for start in new.starts])
+        self.new_calls = self.new_calls + inside if self.new_calls else inside
         if self.witness is None:
-            days = (call.day for call in inside if not call.start.endswith(" 00:00:00"))
+            days = (start[:10] for start in inside.starts if not start.endswith(" 00:00:00"))
             self.witness = next((date.fromisoformat(day) for day in days), None)
         if len(inside) < len(new):
             self._quarantine(_outside(call, wire) for call in new if str(wire.end) < call.day or call.start < first)
@@ -246,7 +243,7 @@ class Desk:
     def _learn(self, page: Page, wire: Window, asked: int) -> None:
         """A call inside the day of `end_date` shows an inclusive end; one at 00:00:00 may owe it to a bare `<=`."""
         midnight, end = f"{wire.end} 00:00:00", f"{wire.end} 23:59:59"
-        shown = self.findings.end_inclusive is not True and any(midnight < call.start <= end for call in page.calls)
+        shown = self.findings.end_inclusive is not True and any(midnight < start <= end for start in page.calls.starts)
         self.findings = self.findings.merge(Findings(page_size_served=asked, end_inclusive=True if shown else None))
 
 

@@ -1,14 +1,14 @@
 """Reading a window by `search_after`, right whatever the API's cursor turns out to be. Pure."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Annotated, Self
 
 from msgspec import Meta
 
+from harvester.calls import NO_CALLS, Calls
 from harvester.harvest.desk import Asking, Count, Desk, Direction, Seen
-from harvester.model import Call, Page, Refusal, Window
+from harvester.model import Page, Refusal, Window
 
 LARGEST_PAGE = 1000
 """No page larger than this is tried: the maximum is unknown; siblings of the endpoint allow 100 to 200 (documented)."""
@@ -34,9 +34,9 @@ class Look:
     at_cursor: bool
 
     @classmethod
-    def at(cls, calls: Sequence[Call], cursor: str | None) -> Self:
+    def at(cls, calls: Calls, cursor: str | None) -> Self:
         """Looks at a page's calls, in the API's order."""
-        starts = [call.start for call in calls]
+        starts = calls.starts
         if not starts:
             return cls(0, "", "", "", at_cursor=False)
         ordered = sorted(starts)
@@ -163,7 +163,7 @@ def read_on(desk: Desk, reading: Reading) -> Asking[None]:
     """
     wire, course, seen = reading.wire, reading.course, reading.seen
     page = yield from desk.ask(wire, after=course.cursor)
-    look = Look.at(page.calls if isinstance(page, Page) else (), course.cursor)
+    look = Look.at(page.calls if isinstance(page, Page) else NO_CALLS, course.cursor)
     if not isinstance(page, Page) or not course.accepts(page, look, desk.asked):
         reading.end(sound=False)
         return
@@ -217,7 +217,7 @@ def capacity_of(page: Page, size: int) -> int:
 
 def keys_of(page: Page) -> frozenset[str]:
     """What tells the records of a page from all others."""
-    return frozenset([call.id for call in page.calls] + [stray.key for stray in page.strays])
+    return frozenset([*page.calls.ids, *(stray.key for stray in page.strays)])
 
 
 def _expected(total: int | None, page: Page, passed: int) -> int | None:

@@ -5,7 +5,7 @@ import anyio
 from harvester.harvest.pace import Pace, Since
 from harvester.harvest.queue import Queue
 from harvester.harvest.walk import Step, Walk
-from harvester.model import Batch, End, Receipt, Slice, Status, memory_bytes
+from harvester.model import Batch, End, Receipt, Slice, Status
 
 
 class Tour:
@@ -38,7 +38,7 @@ class Tour:
     def pack(self, step: Step) -> None:
         """Makes a step's calls ready to hand over, with the walk's state if it is time for that."""
         self._moved = True
-        size = memory_bytes(step.calls) + memory_bytes(step.strays)
+        size = step.calls.memory_bytes + sum(stray.memory_bytes for stray in step.strays)
         now = anyio.current_time()
         self._since.size_bytes += size
         state = None

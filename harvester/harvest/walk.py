@@ -21,11 +21,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
+from harvester.calls import NO_CALLS, Calls, Stray
 from harvester.harvest.desk import Asking, Desk, Findings
 from harvester.harvest.mend import MAX_DIFFERENCE_DAYS, Mender, Progress
 from harvester.harvest.saved import restore, save
 from harvester.harvest.span import Reading, keys_of
-from harvester.model import ONE_DAY, AccountId, Call, Page, Query, Receipt, Refusal, Stray, Window
+from harvester.model import ONE_DAY, AccountId, Page, Query, Receipt, Refusal, Window
 
 PROBES = 3
 """How often the end of the window is asked about."""
@@ -41,7 +42,7 @@ class Step:
         then: The next query, or the receipt when the walk has ended.
     """
 
-    calls: Sequence[Call]
+    calls: Calls
     strays: Sequence[Stray]
     then: Query | Receipt
 
@@ -136,7 +137,7 @@ class Walk:
             then = stop.value
         desk = self._desk
         step = Step(desk.new_calls, desk.new_strays, then)
-        desk.new_calls, desk.new_strays = [], []
+        desk.new_calls, desk.new_strays = NO_CALLS, []
         return step
 
 

@@ -5,7 +5,7 @@ from operator import attrgetter
 
 import orjson
 
-from harvester.model import Call, Stray
+from harvester.calls import Call, Stray
 
 _order = attrgetter("start", "id")
 

@@ -5,12 +5,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
+from harvester.calls import Call
 from harvester.disk import storage
 from harvester.errors import DamagedError
 from harvester.landing.encode import in_order
 from harvester.landing.files import digest_of
 from harvester.landing.ndjson import read_lines
-from harvester.model import Call
 from harvester.record import read_record
 
 

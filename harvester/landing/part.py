@@ -19,13 +19,13 @@ import msgspec
 import orjson
 import zstandard
 
+from harvester.calls import Call, Calls, Stray
 from harvester.disk import storage, sync_directory
 from harvester.errors import DamagedError
 from harvester.landing import steps
 from harvester.landing.encode import in_order, to_lines
 from harvester.landing.ndjson import read_frames, split_lines
 from harvester.landing.steps import Step
-from harvester.model import Call, Stray, memory_bytes
 from harvester.record import read_record
 
 _LEVEL: Final = 1
@@ -127,9 +127,9 @@ class Part:
         """Whether some of it is on disk."""
         return bool(self._runs)
 
-    def add(self, calls: Sequence[Call], strays: Sequence[Stray] = ()) -> None:
+    def add(self, calls: Calls, strays: Sequence[Stray] = ()) -> None:
         """Takes calls and strays in."""
-        self.memory_bytes += memory_bytes(calls) + memory_bytes(strays)
+        self.memory_bytes += calls.memory_bytes + sum(stray.memory_bytes for stray in strays)
         self.calls += len(calls)
         self._strays += strays
         for call in calls:

@@ -7,12 +7,13 @@ from contextlib import contextmanager, suppress
 from datetime import date
 from pathlib import Path
 
+from harvester.calls import Stray
 from harvester.disk import make_directory, make_one, remove, storage, sync_directory
 from harvester.landing.encode import to_quarantine
 from harvester.landing.files import replace_whole
 from harvester.landing.lock import hold
 from harvester.landing.ndjson import SUFFIXES, read_lines
-from harvester.model import AccountId, Stray
+from harvester.model import AccountId
 
 
 class Zone:

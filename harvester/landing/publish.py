@@ -11,6 +11,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from harvester.calls import Call
 from harvester.disk import storage, sync_directory
 from harvester.landing import steps
 from harvester.landing.encode import to_lines
@@ -19,7 +20,7 @@ from harvester.landing.landed import Landed
 from harvester.landing.partition import Zone
 from harvester.landing.publication import DayChange, Publication
 from harvester.landing.steps import Step
-from harvester.model import AccountId, Call
+from harvester.model import AccountId
 
 _BLOCK_CALLS: Final = 2000
 

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from harvester.api.codes import Fault, Verdict, judge
 from harvester.api.envelope import Passport, Request, Response, cleaned, number
 from harvester.api.protocol import CALLS_PATH, read_page, request_calls
-from harvester.model import AccountId, Call, Page, Query, Stray, Window
+from harvester.calls import Call, Calls, Stray
+from harvester.model import AccountId, Page, Query, Window
 from harvester.secret import Secret
 from tests.api.helpers import PHONE, QUERY, TOKEN, call, envelope, good, refused
 
@@ -164,7 +165,7 @@ class TestPage:
         """No calls, and a count of none."""
         rest = "" if entities is None else f',"entities":{entities}'
         assert page_of(body(f'{{"page_info":{{"total_number":{total}}}{rest}}}')) == Page(
-            calls=[],
+            calls=Calls.of([]),
             strays=[],
             total=0,
             page_size=None,

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from harvester.model import Call, Stray
+from harvester.calls import Call, Stray
 from harvester.record import read_record
 
 START = "2023-01-10 11:04:50"

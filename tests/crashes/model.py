@@ -15,6 +15,7 @@ import orjson
 import pytest
 
 from harvester.api.effort import Retry
+from harvester.calls import Call, Calls
 from harvester.harvest.assignment import Assignment
 from harvester.harvest.desk import Findings
 from harvester.harvest.resume import Begun, take_up
@@ -31,7 +32,6 @@ from harvester.model import (
     AccountId,
     AppName,
     Batch,
-    Call,
     End,
     Outcome,
     Page,
@@ -94,7 +94,8 @@ class Api:
         listed = sorted(inside, key=lambda call: (call.start, call.id), reverse=True)
         listed = [call for call in listed if query.after is None or call.start < query.after]
         first = 0 if query.after else (query.page - 1) * query.page_size
-        return Page(calls=listed[first : first + query.page_size], total=len(inside), page_size=query.page_size)
+        calls = Calls.of(listed[first : first + query.page_size])
+        return Page(calls=calls, total=len(inside), page_size=query.page_size)
 
 
 @dataclass(frozen=True, kw_only=True)

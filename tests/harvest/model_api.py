@@ -15,7 +15,8 @@ from itertools import groupby
 from random import Random
 from typing import Protocol
 
-from harvester.model import ONE_DAY, Call, Page, Query, Receipt, Refusal, Stray, Window
+from harvester.calls import Call, Calls, Stray
+from harvester.model import ONE_DAY, Page, Query, Receipt, Refusal, Window
 
 TIMELESS = 10**15  # sorts after every second, in both directions
 
@@ -199,7 +200,7 @@ class ModelApi:
         if every is not None and self.answers % every == every - 1:
             shown = []
         return Page(
-            calls=[Call(entry.id, entry.start, _line(entry)) for entry in shown if entry.placeable],
+            calls=Calls.of([Call(entry.id, entry.start, _line(entry)) for entry in shown if entry.placeable]),
             strays=[Stray(entry.id, "no id or no time", _line(entry)) for entry in shown if not entry.placeable],
             total=self._total(entries, rest),
             page_size=self._echo(query.page_size, page_size),

@@ -7,6 +7,7 @@ from anyio.lowlevel import checkpoint
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from harvester.calls import Calls
 from harvester.harvest.queue import MAX_BYTES, MAX_MESSAGES, Queue
 from harvester.model import Account, AccountId, AppName, Batch, End, Slice, Status, TokenName, Window
 
@@ -21,7 +22,7 @@ def slice_of(number: int) -> Slice:
 
 def batch(size_bytes: int, number: int = 1) -> Batch:
     """A batch that holds so many bytes."""
-    return Batch(slice=slice_of(number), calls=(), strays=(), size_bytes=size_bytes)
+    return Batch(slice=slice_of(number), calls=Calls.of(()), strays=(), size_bytes=size_bytes)
 
 
 def end(number: int = 1) -> End:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import anyio
 import pytest
 
+from harvester.calls import Call, Calls
 from harvester.errors import AccountFault, CallError, QuotaSpent, RefusedFault, SliceFault, TokenFault
 from harvester.harvest.desk import Findings
 from harvester.harvest.pace import Pace
@@ -18,7 +19,6 @@ from harvester.model import (
     AccountId,
     AppName,
     Batch,
-    Call,
     End,
     Page,
     Query,
@@ -27,7 +27,7 @@ from harvester.model import (
     Status,
     TokenName,
     Window,
-)  # fmt: skip
+)
 
 pytestmark = pytest.mark.anyio
 APP = AppName("app")
@@ -62,7 +62,7 @@ class Api:
             raise self.errors[f"account_{account.id}"]
         start = f"{query.window.start} 12:00:00"
         call = Call(f"{account.id}-{start}", start, b'{"call_id":"%d"}' % account.id)
-        return Page(calls=[call], total=1)
+        return Page(calls=Calls.of([call]), total=1)
 
 
 class Writer:
@@ -163,7 +163,7 @@ class LongApi:
         newest = dt.datetime.combine(DAY, dt.time(12))
         starts = [str(newest - dt.timedelta(seconds=number)) for number in range(1000)]
         behind = [start for start in starts if query.after is None or start < query.after][:10]
-        return Page(calls=[Call(start, start, b"{}") for start in behind], total=1000)
+        return Page(calls=Calls.of([Call(start, start, b"{}") for start in behind]), total=1000)
 
 
 def states(writer: Writer) -> list[bytes]:

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from harvester.calls import Call, Calls
 from harvester.errors import AccountFault, Complaint, QuotaSpent, RefusedFault, SliceFault, TokenFault
 from harvester.harvest.cases import Cases
 from harvester.harvest.queue import Queue
@@ -21,7 +22,6 @@ from harvester.model import (
     Account,
     AccountId,
     AppName,
-    Call,
     End,
     Page,
     Query,
@@ -30,7 +30,7 @@ from harvester.model import (
     Status,
     TokenName,
     Window,
-)  # fmt: skip
+)
 from harvester.triage import Condition, Found, Poison, State, condition_after, poison_after
 from tests.virtual_time import PureVirtualTimeLoop
 
@@ -80,7 +80,7 @@ class Api:
         if error:
             raise error
         start = f"{query.window.start} 12:00:00"
-        return Page(calls=[Call(f"{account.id}-{start}", start, b"{}")], total=1)
+        return Page(calls=Calls.of([Call(f"{account.id}-{start}", start, b"{}")]), total=1)
 
     def of(self, number: int) -> list[tuple[Window, int | None, bool]]:
         """The requests for an account."""
@@ -220,7 +220,7 @@ def test_open_slices_let_go() -> None:
                 raise AccountFault("no", DENIED)
             starts = [f"{query.window.end} 12:00:{second:02}" for second in range(59, -1, -1)]
             left = [start for start in starts if query.after is None or start < query.after]
-            return Page(calls=[Call(start, start, b"{}") for start in left[:10]], total=60)
+            return Page(calls=Calls.of([Call(start, start, b"{}") for start in left[:10]]), total=60)
 
     api = Turning()
     done = run(api, weeks(1, each=3), workers=3)

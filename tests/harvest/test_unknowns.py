@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from harvester.calls import Call, Calls
 from harvester.harvest.checkup.unknowns import BUDGET, CALM_DAYS, DAYS, SIZES, Unknowns
 from harvester.health import Hint, Question
-from harvester.model import ONE_DAY, AccountId, Call, Page, Refusal
+from harvester.model import ONE_DAY, AccountId, Page, Refusal
 from tests.harvest.model_api import Cursor, End, Entry, Limit, ModelApi, Order, Switches, Ties, Total
 
 ACCOUNT = AccountId(20458)
@@ -161,7 +162,7 @@ def test_unordered_pages_are_odd() -> None:
     query = unknowns.begin()
     while query is not None:
         assert query.after is None
-        query = unknowns.take(Page(calls=calls, total=500))
+        query = unknowns.take(Page(calls=Calls.of(calls), total=500))
     found = {hint.question: hint for hint in unknowns.hints(NOW)}
     assert (found[Question.ORDER].answer, found[Question.ORDER].odd) == ("none", True)
 

@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from harvester.calls import Call, Calls, Stray
 from harvester.harvest.desk import Findings
 from harvester.harvest.walk import Walk
-from harvester.model import AccountId, Call, Page, Query, Receipt, Refusal, Stray, Window
+from harvester.model import AccountId, Page, Query, Receipt, Refusal, Window
 from tests.harvest.model_api import (
     Cursor,
     End,
@@ -508,7 +509,7 @@ def endless(query: Query, *, order: Order, cursor: Cursor, count: int) -> Page:
             first += step
     calls = [call(i) for i in range(first, first + step * query.page_size, step) if 0 <= i < count]
     assert query.window == window_of(29), "the last day has calls: nothing else needs to be asked"
-    return Page(calls=calls, total=count, page_size=query.page_size)
+    return Page(calls=Calls.of(calls), total=count, page_size=query.page_size)
 
 
 @pytest.mark.parametrize("cursor", [Cursor.EXCLUSIVE, Cursor.INCLUSIVE])

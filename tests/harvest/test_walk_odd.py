@@ -4,9 +4,10 @@ from random import Random
 
 import pytest
 
+from harvester.calls import Call, Calls
 from harvester.harvest.desk import Findings
 from harvester.harvest.walk import Walk
-from harvester.model import Call, Page, Query, Refusal
+from harvester.model import Page, Query, Refusal
 from tests.harvest.model_api import End, Entry, Limit, ModelApi, Order, Outcome, Switches
 from tests.harvest.test_walk import ACCOUNT, PAGE, at, window_of
 from tests.harvest.test_walk_resumed import Leg, in_legs, verdict
@@ -40,7 +41,7 @@ class OddApi(ModelApi):
 
 HOURLY = [entry for day in range(3) for hour in range(10, 20) for entry in at(day, f"{hour}:00:00")]
 ODD = {
-    "in no order": Odd(HOURLY, lambda page: replace(page, calls=[*page.calls[1:], *page.calls[:1]])),
+    "in no order": Odd(HOURLY, lambda page: replace(page, calls=Calls.of([*page.calls[1:], *page.calls[:1]]))),
     "counts one too many": Odd(HOURLY, lambda page: replace(page, total=(page.total or 0) + 1)),
     "counts one too many, a month": Odd(
         [entry for day in range(31) for entry in at(day, "10:00:00") + at(day, "11:00:00")],
@@ -89,7 +90,7 @@ def test_a_call_of_other_dates_is_quarantined_once() -> None:
     walk = Walk(ACCOUNT, window_of(3), page_size=PAGE)
     query = walk.begin()
     assert isinstance(query, Query)
-    page = Page(calls=[Call(f"foreign {i}", "2024-01-01 10:00:00", b"{}") for i in range(PAGE)], total=30)
+    page = Page(calls=Calls.of([Call(f"foreign {i}", "2024-01-01 10:00:00", b"{}") for i in range(PAGE)]), total=30)
     step = walk.take(page)
     assert [stray.key for stray in step.strays] == [f"outside foreign {i}" for i in range(PAGE)]
     assert not step.calls

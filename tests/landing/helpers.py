@@ -14,6 +14,7 @@ import anyio
 import orjson
 from hypothesis import strategies as st
 
+from harvester.calls import Call, Calls, Stray
 from harvester.disk import make_directory
 from harvester.landing.encode import in_order
 from harvester.landing.ledger import Known, Ledger
@@ -28,16 +29,14 @@ from harvester.model import (
     AccountId,
     AppName,
     Batch,
-    Call,
     End,
     Outcome,
     Receipt,
     Slice,
     Status,
-    Stray,
     TokenName,
     Window,
-)  # fmt: skip
+)
 from harvester.record import read_record
 
 
@@ -86,7 +85,7 @@ SLICE = slice_of(DAYS[0], DAYS[-1])
 
 def batch(one: Slice, *some: Call, state: bytes | None = None, strays: Iterable[Stray] = ()) -> Batch:
     """A page's calls on their way."""
-    return Batch(slice=one, calls=some, strays=tuple(strays), size_bytes=len(some), state=state)
+    return Batch(slice=one, calls=Calls.of(some), strays=tuple(strays), size_bytes=len(some), state=state)
 
 
 def end(

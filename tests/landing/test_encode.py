@@ -2,8 +2,8 @@ import orjson
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harvester.calls import Call, Stray
 from harvester.landing.encode import in_order, to_lines, to_quarantine
-from harvester.model import Call, Stray
 from harvester.record import read_record
 from tests.landing.helpers import call, calls
 

@@ -5,12 +5,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harvester.calls import Call
 from harvester.errors import DamagedError, StorageError
 from harvester.landing.encode import in_order, to_lines
 from harvester.landing.files import digest_of, replace_whole
 from harvester.landing.landed import Landed, checked_calls, salvaged_calls
 from harvester.landing.ndjson import SUFFIXES
-from harvester.model import Call
 from tests.landing.helpers import DAYS, call, calls, unprivileged_folder
 
 DAY = DAYS[0]

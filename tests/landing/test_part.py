@@ -10,9 +10,9 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harvester.calls import Call, Calls
 from harvester.errors import DamagedError, StorageError
 from harvester.landing.part import Part
-from harvester.model import Call, memory_bytes
 from tests.landing.disk import Disk
 from tests.landing.helpers import DAYS, call, calls, stray
 
@@ -28,7 +28,7 @@ def filled(path: Path, doings: Sequence[Sequence[Call] | None]) -> Part:
         if batch is SPILL:
             part.spill()
         else:
-            part.add(batch)
+            part.add(Calls.of(batch))
     return part
 
 
@@ -83,7 +83,7 @@ def test_days_of_other_runs_are_not_read(tmp_path: Path) -> None:
     """Reading a day ends with its runs, though runs of other days and of the same day lie right behind them."""
     part = Part(tmp_path / "part", TODAY)
     for number in range(20):
-        part.add([call(str(number), f"{day} 09:30:00", text="x" * 5000) for day in DAYS])
+        part.add(Calls.of([call(str(number), f"{day} 09:30:00", text="x" * 5000) for day in DAYS]))
         part.spill()
     for day in DAYS:
         read = list(part.calls_of(day))
@@ -96,7 +96,11 @@ def test_runs_are_opened_when_their_turn_comes(tmp_path: Path) -> None:
     part = Part(tmp_path / "part", TODAY)
     for number in range(400):
         clock = f"{number // 60:02}:{number % 60:02}"
-        part.add([call(f"{number}-{at}", f"{DAYS[0]} {clock}:{at:02}", text=f"{number}{at}" * 500) for at in range(20)])
+        part.add(
+            Calls.of(
+                [call(f"{number}-{at}", f"{DAYS[0]} {clock}:{at:02}", text=f"{number}{at}" * 500) for at in range(20)]
+            )
+        )
         part.spill()
     tracemalloc.start()
     try:
@@ -121,11 +125,11 @@ def test_strays(tmp_path: Path) -> None:
     lines = (b'{"call_id":"7","call_start_time":"\\t\\n"}', b"[]", b'"\\u0009 \\n"', b"{}\t", b'{"call_id":"8"}')
     some = [stray(line) for line in lines]
     part = Part(tmp_path / "part", TODAY)
-    part.add([], some[:2])
+    part.add(Calls.of([]), some[:2])
     part.spill()
-    part.add([call("1", f"{DAYS[0]} 00:00:00")], some[2:4])
+    part.add(Calls.of([call("1", f"{DAYS[0]} 00:00:00")]), some[2:4])
     part.spill()
-    part.add([], some[4:])
+    part.add(Calls.of([]), some[4:])
     assert part.strays() == some
     assert part.days == [DAYS[0]]
     assert part.calls == 1
@@ -136,12 +140,12 @@ def test_memory(tmp_path: Path) -> None:
     some = [call(number, f"{DAYS[0]} 00:00:00") for number in range(10)]
     strays = [stray(b"[]")]
     part = filled(tmp_path / "part", [some])
-    part.add(some, strays)
-    assert part.memory_bytes == 2 * memory_bytes(some) + memory_bytes(strays)
+    part.add(Calls.of(some), strays)
+    assert part.memory_bytes == 2 * Calls.of(some).memory_bytes + strays[0].memory_bytes
     part.spill()
     assert part.memory_bytes == 0
-    part.add(some)
-    assert part.memory_bytes == memory_bytes(some)
+    part.add(Calls.of(some))
+    assert part.memory_bytes == Calls.of(some).memory_bytes
 
 
 def test_file_comes_and_goes(tmp_path: Path) -> None:
@@ -153,7 +157,7 @@ def test_file_comes_and_goes(tmp_path: Path) -> None:
     part.spill()
     assert part.spilled
     assert part.file_bytes == path.stat().st_size > 0
-    part.add([call(2, f"{DAYS[1]} 00:00:00")])
+    part.add(Calls.of([call(2, f"{DAYS[1]} 00:00:00")]))
     part.spill()
     assert part.file_bytes == path.stat().st_size
     part.discard()
@@ -171,7 +175,7 @@ def test_steps_to_durability(spilled_before: bool, tmp_path: Path, monkeypatch: 
     assert disk.steps[disk.steps.index(durable[0]) :] == durable
     assert ("write 7.part" in disk.steps) != spilled_before
     disk.steps.clear()
-    part.add([call(2, f"{DAYS[0]} 00:00:00")])
+    part.add(Calls.of([call(2, f"{DAYS[0]} 00:00:00")]))
     part.make_durable()
     durable.remove(f"fsync {tmp_path.name}")
     assert disk.steps[disk.steps.index(durable[0]) :] == durable

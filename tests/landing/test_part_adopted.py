@@ -10,10 +10,10 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from harvester.calls import Call, Calls, Stray
 from harvester.disk import storage
 from harvester.errors import DamagedError, StorageError
 from harvester.landing.part import Part
-from harvester.model import Call, Stray
 from tests.landing.disk import Disk
 from tests.landing.helpers import DAYS, call, calls, stray
 
@@ -31,7 +31,7 @@ def durable(path: Path) -> Part:
     part = Part(path, YESTERDAY)
     for turn in range(2):
         some = [call(f"{key}", f"{day} 0{key}:00:00", turn=turn) for day in DAYS[:2] for key in range(turn, 3)]
-        part.add(some, STRAYS[:turn])
+        part.add(Calls.of(some), STRAYS[:turn])
         part.make_durable()
     return part
 
@@ -52,19 +52,19 @@ def test_any_part_is_adopted(tmp_path: Path) -> None:
         path = tmp_path / str(next(numbers))
         part = Part(path, YESTERDAY)
         for page in before:
-            part.add(page, STRAYS[: len(page) // 3])
+            part.add(Calls.of(page), STRAYS[: len(page) // 3])
             part.make_durable()
         part.make_durable()
         good, size_bytes = contents(part), part.file_bytes
         for page in after:
-            part.add(page, STRAYS)
+            part.add(Calls.of(page), STRAYS)
             part.spill()
         adopted = adopt(path, size_bytes)
         assert contents(adopted) == good
         assert path.stat().st_size == adopted.file_bytes == size_bytes
         assert (adopted.read_on, adopted.memory_bytes) == (YESTERDAY, 0)
         for page in after:
-            adopted.add(page)
+            adopted.add(Calls.of(page))
             adopted.make_durable()
         assert adopt(path, adopted.file_bytes).calls == good[2] + sum(map(len, after))
 
@@ -77,19 +77,19 @@ def test_newest_first_after_adoption(tmp_path: Path) -> None:
     readings = [call("1", f"{DAYS[0]} 00:00:00", turn=turn) for turn in range(4)]
     part = Part(path, YESTERDAY)
     for reading in readings[:2]:
-        part.add([reading])
+        part.add(Calls.of([reading]))
         part.make_durable()
     adopted = adopt(path, part.file_bytes)
-    adopted.add([readings[2]])
+    adopted.add(Calls.of([readings[2]]))
     adopted.spill()
-    adopted.add([readings[3]])
+    adopted.add(Calls.of([readings[3]]))
     assert list(adopted.calls_of(DAYS[0])) == readings[::-1]
 
 
 def test_steps_of_adoption(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What was written behind the checkpoint is gone for good before the part is gone on with."""
     part = durable(tmp_path / "7.part")
-    part.add([call("9", f"{DAYS[0]} 00:00:00")])
+    part.add(Calls.of([call("9", f"{DAYS[0]} 00:00:00")]))
     size_bytes = part.file_bytes
     part.spill()
     disk = Disk(monkeypatch)

@@ -7,12 +7,13 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
+from harvester.calls import Call
 from harvester.landing.encode import in_order, to_lines
 from harvester.landing.files import digest_of, replace_whole
 from harvester.landing.ndjson import SUFFIXES, read_lines
 from harvester.landing.publication import DayChange
 from harvester.landing.publish import carry_out, prepare
-from harvester.model import AccountId, Call
+from harvester.model import AccountId
 from tests.landing.helpers import DAYS, calls, files_under, identity, landed, reading, zone_at
 
 FOREIGN = ("README", "calls.ndjson.bak", ".calls.ndjson.zst.swp", "calls.parquet")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from harvester.calls import Call, Calls
 from harvester.errors import DamagedError, StorageError
 from harvester.landing.files import digest_of, replace_whole
 from harvester.landing.ndjson import SUFFIXES
@@ -13,7 +14,6 @@ from harvester.landing.part import Part
 from harvester.landing.partition import Zone
 from harvester.landing.publication import DayChange
 from harvester.landing.publish import Reading, carry_out, prepare
-from harvester.model import Call
 from harvester.record import read_record
 from tests.landing.disk import Died, Disk
 from tests.landing.helpers import ACCOUNT, DAYS, call, files_under, identity, landed, reading, zone_at
@@ -178,7 +178,7 @@ def test_damaged_part(tmp_path: Path) -> None:
     zone = zone_at(tmp_path)
     publish(zone, A)
     part = Part(zone.scratch / "7.part", D)
-    part.add([B])
+    part.add(Calls.of([B]))
     part.spill()
     part.path.write_bytes(part.path.read_bytes()[:-1])
     for day in (DAY, DAYS[1]):

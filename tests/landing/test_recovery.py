@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from harvester.calls import Call
 from harvester.errors import StorageError
 from harvester.landing.ledger import Ledger
 from harvester.landing.partition import Zone
@@ -13,7 +14,7 @@ from harvester.landing.publication import DayChange, Publication
 from harvester.landing.publish import prepare
 from harvester.landing.recovery import clear_remains, finish_publications
 from harvester.landing.writer import Landing
-from harvester.model import Call, Receipt, Status
+from harvester.model import Receipt, Status
 from tests.landing.disk import Died, Disk
 from tests.landing.helpers import (
     ACCOUNT,

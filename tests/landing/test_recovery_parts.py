@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from harvester.calls import Calls
 from harvester.errors import StorageError
 from harvester.landing.ledger import Ledger
 from harvester.landing.ledger.unfinished import Checkpoint
@@ -25,7 +26,7 @@ def landing(tmp_path: Path, ledger: Ledger) -> Landing:
 def checkpoint_of(landing: Landing, whose: AccountId = ACCOUNT.id, days_ago: int = 2) -> Checkpoint:
     """A checkpoint with its part."""
     part = Part(landing.zone.scratch / "run-1-1.part", NIGHT.date())
-    part.add([A, B])
+    part.add(Calls.of([A, B]))
     part.make_durable()
     one = Checkpoint(
         account_id=whose, first_day=SLICE.window.start, last_day=SLICE.window.end, part=part.path.name,

@@ -9,13 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from harvester.calls import Call, Calls
 from harvester.errors import StorageError
 from harvester.harvest.queue import Queue
 from harvester.landing import writer as writer_module
 from harvester.landing.encode import in_order
 from harvester.landing.ledger import Known, Ledger
 from harvester.landing.ndjson import SUFFIXES
-from harvester.model import BEIJING, AccountId, Batch, Call, End, Outcome, Slice, Status, memory_bytes
+from harvester.model import BEIJING, AccountId, Batch, End, Outcome, Slice, Status
 from tests.landing.helpers import (
     ACCOUNT,
     DAYS,
@@ -225,7 +226,7 @@ def many_calls(one: Slice, count: int) -> Iterator[Batch | End]:
             call(page * 100 + number, f"{days[number % len(days)]} 09:{page % 60:02}:00", text="x" * 300)
             for number in range(100)
         ]
-        yield Batch(slice=one, calls=some, strays=(), size_bytes=memory_bytes(some))
+        yield Batch(slice=one, calls=Calls.of(some), strays=(), size_bytes=Calls.of(some).memory_bytes)
     yield end(one, count)
 
 

@@ -7,12 +7,13 @@ from typing import Any
 import anyio
 import pytest
 
+from harvester.calls import Call
 from harvester.errors import StorageError
 from harvester.landing import writer as writer_module
 from harvester.landing.ledger import Ledger
 from harvester.landing.marks import mark_of, read_mark
 from harvester.landing.recovery import adopt, clear_remains, finish_publications
-from harvester.model import Batch, Call, End, Slice
+from harvester.model import Batch, End, Slice
 from tests.landing.disk import Died, Disk
 from tests.landing.helpers import (
     ACCOUNT,

@@ -6,7 +6,8 @@ from itertools import groupby
 from math import exp, lgamma
 from typing import Final
 
-from harvester.model import Call, Page
+from harvester.calls import Call, Calls
+from harvester.model import Page
 
 CURSOR: Final = {
     "exclusive": "the calls of that second do not come again",
@@ -36,19 +37,19 @@ class Known:
         whole: Whether these are all there are.
     """
 
-    calls: Sequence[Call]
+    calls: Calls
     total: int | None
     whole: bool
 
     def cursor_at(self, share: float) -> str | None:
         """A second about so far into the page, that has others before and behind it; `None` when there is none."""
-        starts = [call.start for call in self.calls]
+        starts = self.calls.starts
         cursor = starts[int(share * len(starts))] if starts else ""
         return cursor if starts and cursor not in {starts[0], starts[-1]} else None
 
     def following(self, cursor: str) -> str:
         """The second that comes after a cursor that `cursor_at` gave."""
-        starts = [call.start for call in self.calls]
+        starts = self.calls.starts
         return starts[starts.index(cursor) + starts.count(cursor)]
 
     def ties(self) -> Ties:
@@ -70,7 +71,7 @@ def what_is_counted(known: Known, cursor: str, page: Page) -> str | None:
     """What the count of a page after a cursor shows: a key of `TOTAL`, or `None` when it fits none of them."""
     if known.total is None or page.total is None or may_be_cut_off(known.total):
         return None
-    starts = [call.start for call in known.calls]
+    starts = known.calls.starts
     before = starts.index(cursor)
     if page.total == known.total:
         return "the window"

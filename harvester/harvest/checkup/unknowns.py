@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import date
 from typing import Final
 
+from harvester.calls import NO_CALLS
 from harvester.harvest.checkup import evidence
 from harvester.harvest.checkup.evidence import Known
 from harvester.harvest.span import Look
@@ -58,7 +59,7 @@ class Unknowns:
         self._budget = budget
         self._found: dict[Question, Hint] = {}
         self._size = 0
-        self._known = Known(calls=(), total=None, whole=False)
+        self._known = Known(calls=NO_CALLS, total=None, whole=False)
         self._asking = self._find_out()
 
     def begin(self) -> Query | None:

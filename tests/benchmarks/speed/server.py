@@ -1,9 +1,9 @@
 """A fast loopback server of calls, in a process of its own: `python -m tests.benchmarks.speed.server --accounts 200`.
 
 It answers as the API's documents say (descending, the cursor exclusive), from entities made beforehand where they fit
-into memory, on a bare asyncio protocol. Without `--ties` every call has a second of its own, so that a client with a
-naive cursor loses nothing and can be compared. It prints its base URL, answers `/stats` with its own CPU seconds and the
-requests so far, and ends when its standard input does.
+into memory, on a bare asyncio protocol. Every call has a second of its own while there are enough of them, so that a
+client with a naive cursor loses nothing and can be compared. It prints its base URL, answers `/stats` with its own CPU
+seconds and the requests so far, and ends when its standard input does.
 """
 
 import argparse
@@ -61,7 +61,7 @@ class World:
         place = account - FIRST_ACCOUNT + 1
         if not 1 <= place <= self.accounts:
             return 0
-        return round(self.calls * self.accounts * place**-self.zipf / _harmonic(self.accounts, self.zipf))
+        return round(self.calls * self.accounts / float(place**self.zipf) / _harmonic(self.accounts, self.zipf))
 
     def last_second(self) -> int:
         """The last second of the last day, counted from 1970 in Beijing."""
@@ -82,7 +82,7 @@ class World:
 
 @lru_cache(maxsize=4)
 def _harmonic(accounts: int, exponent: float) -> float:
-    return sum(place**-exponent for place in range(1, accounts + 1))
+    return sum(1 / float(place**exponent) for place in range(1, accounts + 1))
 
 
 def _text(second: int) -> bytes:
@@ -163,9 +163,9 @@ class Connection(asyncio.Protocol):
         else:
             Connection.requests += 1
             body = self._body(dict(one.split("=", 1) for one in query.split("&")))
-        return (
-            b"HTTP/1.1 200 OK\r\nContent-Type: application/json;charset=utf-8\r\nContent-Length: %d\r\n\r\n%b"
-            % (len(body), body)
+        return b"HTTP/1.1 200 OK\r\nContent-Type: application/json;charset=utf-8\r\nContent-Length: %d\r\n\r\n%b" % (
+            len(body),
+            body,
         )
 
 
