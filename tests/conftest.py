@@ -1,3 +1,4 @@
+import gc
 import shutil
 import tempfile
 from pathlib import Path
@@ -34,6 +35,12 @@ def pytest_configure(config: pytest.Config) -> None:
     config.add_cleanup(patch.undo)
     patch.setattr(tempfile, "tempdir", str(root))
     patch.setattr(config.option, "basetemp", root / "pytest")
+
+
+def pytest_collection_finish() -> None:
+    """What is there to the end, thousands of tests, is not looked through for garbage again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture

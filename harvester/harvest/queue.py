@@ -8,7 +8,6 @@ from collections import deque
 from typing import Final
 
 import anyio
-import anyio.lowlevel
 
 from harvester.model import Batch, End
 
@@ -32,39 +31,47 @@ class Queue:
         self._waiting: deque[Batch | End] = deque()
         self._waiting_bytes = 0
         self._closed = False
-        self._moved = anyio.Event()
+        self._line = anyio.Lock()
+        """Held by the one walker that waits for room; the others wait for it, in turn: nobody is woken in vain."""
+        self._room = anyio.Event()
+        self._arrival = anyio.Event()
 
     async def put(self, message: Batch | End) -> None:
         """Waits for room, then sends. Cancellation: the message is not sent."""
-        await anyio.lowlevel.checkpoint()
-        size = _size_bytes(message)
-        while len(self._waiting) >= self._max_messages or (size and self._waiting_bytes >= self._max_bytes):
-            await self._moved.wait()
-        self._waiting.append(message)
-        self._waiting_bytes += size
-        self._wake()
+        if not self._line.locked() and self._has_room_for(message):
+            self._send(message)
+            return
+        async with self._line:
+            while not self._has_room_for(message):
+                self._room = anyio.Event()
+                await self._room.wait()
+            self._send(message)
 
     async def get(self) -> Batch | End | None:
         """The next message; `None` when the queue is closed and empty. Cancellation: no message is lost."""
-        await anyio.lowlevel.checkpoint()
         while not self._waiting:
             if self._closed:
                 return None
-            await self._moved.wait()
+            self._arrival = anyio.Event()
+            await self._arrival.wait()
         message = self._waiting.popleft()
         self._waiting_bytes -= _size_bytes(message)
-        self._wake()
+        self._room.set()
         return message
 
     def close(self) -> None:
         """No more is sent: the writer ends when it has drained what is there."""
         self._closed = True
-        self._wake()
+        self._arrival.set()
 
-    def _wake(self) -> None:
-        """Everyone who waits looks again."""
-        self._moved.set()
-        self._moved = anyio.Event()
+    def _has_room_for(self, message: Batch | End) -> bool:
+        fits = self._waiting_bytes < self._max_bytes or not _size_bytes(message)
+        return fits and len(self._waiting) < self._max_messages
+
+    def _send(self, message: Batch | End) -> None:
+        self._waiting.append(message)
+        self._waiting_bytes += _size_bytes(message)
+        self._arrival.set()
 
 
 def _size_bytes(message: Batch | End) -> int:
