@@ -140,8 +140,11 @@ class Calls(Sequence[Call]):
         ids = self.ids
         if len(set(ids)) < len(ids):
             return Calls.of({call.id: call for call in self if call.id not in known}.values())
-        met = [one in known for one in ids]
-        return self.where([not one for one in met]) if True in met else self
+        begin = 0
+        while begin < len(ids) and ids[begin] in known:
+            begin += 1
+        rest = self[begin:] if begin else self
+        return rest.where([one not in known for one in rest.ids]) if any(map(known.__contains__, rest.ids)) else rest
 
     def in_order(self) -> "Calls":
         """By start, then id: the order of a landing file (contract); of readings of a call the last comes first."""

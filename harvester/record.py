@@ -20,14 +20,17 @@ class _Keys(msgspec.Struct, gc=False):
     call_start_time: Any = None
 
 
-class _UsualKeys(msgspec.Struct, gc=False):
+class UsualKeys(msgspec.Struct, gc=False):
+    """A call's keys as they usually are: ids that are numbers, or no call at all, are left to `read_record`."""
+
     call_id: str
     call_start_time: str
 
 
 _keys = msgspec.json.Decoder(_Keys).decode
-_all_keys = msgspec.json.Decoder(list[_UsualKeys]).decode
+_all_keys = msgspec.json.Decoder(list[UsualKeys]).decode
 _STARTS = re.compile(r"(?:\d{4}-\d\d-\d\d (?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d,)*", re.ASCII)
+_START_LENGTH = len("2026-11-22 09:30:00,")
 
 
 def read_record(line: bytes) -> Call | Stray:
@@ -55,24 +58,27 @@ def read_record(line: bytes) -> Call | Stray:
 def read_records(lines: Sequence[bytes]) -> Calls | None:
     """What `read_record` makes of each line, all at once; `None` unless every one is a call as most calls are.
 
-    A fifth of the cost of one by one. Left to `read_record`: ids that are numbers, line breaks, all that is no call.
+    A fifth of the cost of one by one.
     """
     text = b"[" + b",".join(lines) + b"]"
     if b"\n" in text or b"\r" in text:
         return None
     try:
-        keys = _all_keys(text)
+        return usual_calls(_all_keys(text), list(lines))
     except (msgspec.DecodeError, RecursionError):
         return None
+
+
+def usual_calls(keys: Sequence[UsualKeys], lines: list[bytes]) -> Calls | None:
+    """Calls by their keys; `None` when one is empty, or no real second. The lines must hold no line breaks."""
     ids, starts = [one.call_id for one in keys], [one.call_start_time for one in keys]
-    if not all(ids) or not _are_starts(starts):
-        return None
-    return Calls(ids, starts, list(lines))
+    return Calls(ids, starts, lines) if all(ids) and _are_starts(starts) else None
 
 
 def _are_starts(values: list[str]) -> bool:
     """Whether all are real `YYYY-MM-DD HH:MM:SS`."""
-    if not _STARTS.fullmatch(",".join([*values, ""])):
+    text = ",".join([*values, ""])
+    if len(text) != _START_LENGTH * len(values) or not _STARTS.fullmatch(text):
         return False
     first, last = min(values, default="")[:10], max(values, default="")[:10]
     return all(map(_is_day, {first, last} if first == last else {value[:10] for value in values}))

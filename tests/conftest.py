@@ -1,5 +1,6 @@
 import gc
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 from typing import Final
@@ -35,6 +36,9 @@ def pytest_configure(config: pytest.Config) -> None:
     config.add_cleanup(patch.undo)
     patch.setattr(tempfile, "tempdir", str(root))
     patch.setattr(config.option, "basetemp", root / "pytest")
+    if sys.dont_write_bytecode:  # hundreds of processes would compile the program anew, each for itself
+        patch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
+        patch.setenv("PYTHONPYCACHEPREFIX", str(root / "bytecode"))
 
 
 def pytest_collection_finish() -> None:

@@ -6,7 +6,7 @@ strings or `""` for numbers, null or absent lists) is read as what it means.
 
 import re
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, Literal
 from urllib.parse import quote
 
 import msgspec
@@ -16,7 +16,7 @@ from harvester.api.envelope import NotUnderstoodError, Passport, Request, Respon
 from harvester.api.quota.figures import Figure
 from harvester.calls import Call, Calls, Stray
 from harvester.model import Page, Query
-from harvester.record import read_record, read_records
+from harvester.record import UsualKeys, read_record, usual_calls
 
 CALLS_PATH: Final = "/v3.0/leads_call_records/get"
 
@@ -46,7 +46,56 @@ _data = msgspec.json.Decoder(_Data).decode
 
 def read_page(response: Response) -> Page | Fault:
     """The page of an answer, or what is wrong with it."""
-    return read(response, lambda data: _read_data(data, len(response.body)))
+    page = usual_page(response)
+    return page if page is not None else read(response, lambda data: _read_data(data, len(response.body)))
+
+
+class _Info(msgspec.Struct, gc=False):
+    total_number: int
+    page_size: int | None = None
+
+
+class _UsualData(msgspec.Struct, gc=False):
+    page_info: _Info
+    entities: list[msgspec.Raw]
+
+
+class _UsualEnvelope(msgspec.Struct, gc=False):
+    code: Literal[0]
+    data: _UsualData
+
+
+class _DataKeys(msgspec.Struct, gc=False):
+    entities: list[UsualKeys]
+
+
+class _EnvelopeKeys(msgspec.Struct, gc=False):
+    data: _DataKeys
+
+
+_usual = msgspec.json.Decoder(_UsualEnvelope).decode
+_usual_keys = msgspec.json.Decoder(_EnvelopeKeys).decode
+
+
+def usual_page(response: Response) -> Page | None:
+    """The page of an answer in which nothing is out of the ordinary; `None` for any other, which `read` looks into.
+
+    It says of a page what `read` would, and costs a third: one pass for the calls' own bytes, one for their keys.
+    """
+    body = response.body
+    if response.status != 200 or b"\n" in body or b"\r" in body:
+        return None
+    try:
+        if not body.isascii():
+            body.decode()
+        data, keys = _usual(body).data, _usual_keys(body).data.entities
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    calls = usual_calls(keys, list(map(bytes, data.entities)))
+    total, page_size = number(data.page_info.total_number), number(data.page_info.page_size)
+    if calls is None or total is None or total < 0:
+        return None
+    return Page(calls=calls, total=total, page_size=_positive(page_size), size_bytes=len(body))
 
 
 def _read_data(raw: msgspec.Raw, size_bytes: int) -> Page:
@@ -63,21 +112,21 @@ def _read_data(raw: msgspec.Raw, size_bytes: int) -> Page:
         total = None
     if total is None and not entities:
         raise NotUnderstoodError("neither calls nor a count (page_info.total_number) in `data`")
-    lines = list(map(bytes, entities))
-    calls = read_records(lines)
-    strays: list[Stray] = []
-    if calls is None:
-        records = list(map(read_record, lines))
-        calls = Calls.of(record for record in records if isinstance(record, Call))
-        strays = [record for record in records if isinstance(record, Stray)]
+    records = [read_record(bytes(entity)) for entity in entities]
+    calls = Calls.of(record for record in records if isinstance(record, Call))
+    strays = tuple(record for record in records if isinstance(record, Stray))
     page_size = number(info.get("page_size"))
     return Page(
         calls=calls,
         strays=strays,
         total=total,
-        page_size=page_size if page_size and page_size > 0 else None,
+        page_size=_positive(page_size),
         size_bytes=size_bytes,
     )
+
+
+def _positive(value: int | None) -> int | None:
+    return value if value and value > 0 else None
 
 
 def _read_odd_data(raw: msgspec.Raw) -> _Data:

@@ -48,6 +48,8 @@ class Findings:
 
     def merge(self, other: Self) -> Self:
         """These findings and another walk's: the smaller refused size wins, and a call that shows an inclusive end."""
+        if other is self:
+            return self
         served = max(self.page_size_served, other.page_size_served)
         ends = (self.end_inclusive, other.end_inclusive)
         refused = min(self.page_size_refused or _NO_LIMIT, other.page_size_refused or _NO_LIMIT)
@@ -99,8 +101,8 @@ class Seen:
         """How many of the calls met an answer to `cursor` does not hold, seen in the walk's direction."""
         if cursor is None or not direction:
             return 0
-        ahead = sum(1 for start in self.starts.values() if start != cursor and (start > cursor) == (direction > 0))
-        there = sum(1 for start in self.starts.values() if start == cursor) if inclusive else 0
+        ahead = sum(map(cursor.__lt__ if direction > 0 else cursor.__gt__, self.starts.values()))
+        there = list(self.starts.values()).count(cursor) if inclusive else 0
         return self.calls - ahead - there
 
     def forget_before(self, cursor: str | None, direction: Direction) -> None:
@@ -242,9 +244,12 @@ class Desk:
 
     def _learn(self, page: Page, wire: Window, asked: int) -> None:
         """A call inside the day of `end_date` shows an inclusive end; one at 00:00:00 may owe it to a bare `<=`."""
+        known = self.findings
+        if known.end_inclusive and asked <= known.page_size_served:
+            return
         midnight, end = f"{wire.end} 00:00:00", f"{wire.end} 23:59:59"
-        shown = self.findings.end_inclusive is not True and any(midnight < start <= end for start in page.calls.starts)
-        self.findings = self.findings.merge(Findings(page_size_served=asked, end_inclusive=True if shown else None))
+        shown = known.end_inclusive is not True and any(midnight < start <= end for start in page.calls.starts)
+        self.findings = known.merge(Findings(page_size_served=asked, end_inclusive=True if shown else None))
 
 
 def _outside(call: Call, wire: Window) -> Stray:

@@ -39,17 +39,16 @@ class Look:
         starts = calls.starts
         if not starts:
             return cls(0, "", "", "", at_cursor=False)
-        ordered = sorted(starts)
+        first, last = starts[0], starts[-1]
         direction: Direction | None = None
-        if ordered[0] == ordered[-1]:
-            direction = 0
-        elif starts == ordered:
+        if first < last and sorted(starts) == starts:
             direction = 1
-        elif starts[::-1] == ordered:
+        elif first > last and sorted(starts, reverse=True) == starts:
             direction = -1
-        last = starts[-1]
+        elif first == last and starts.count(first) == len(starts):
+            direction = 0
         before_last = next((start for start in reversed(starts) if start != last), "")
-        return cls(direction, starts[0], last, before_last, at_cursor=cursor in starts)
+        return cls(direction, first, last, before_last, at_cursor=cursor in starts)
 
 
 @dataclass(slots=True)

@@ -121,7 +121,7 @@ class TestPage:
     def test_the_official_example_is_read(self) -> None:
         """The page's own example: one call on one line, its count and its page size."""
         page = page_of(Response(200, {}, EXAMPLE.encode()))
-        assert (page.total, page.page_size, page.size_bytes, page.strays) == (99, 10, len(EXAMPLE), [])
+        assert (page.total, page.page_size, page.size_bytes, page.strays) == (99, 10, len(EXAMPLE), ())
         (only,) = page.calls
         assert only.id == "clouspstn_16-230110-7186854205522307833167331989018423960427189"
         assert (only.start, only.day) == (START, "2023-01-10")
@@ -166,7 +166,7 @@ class TestPage:
         rest = "" if entities is None else f',"entities":{entities}'
         assert page_of(body(f'{{"page_info":{{"total_number":{total}}}{rest}}}')) == Page(
             calls=Calls.of([]),
-            strays=[],
+            strays=(),
             total=0,
             page_size=None,
             size_bytes=len(body(f'{{"page_info":{{"total_number":{total}}}{rest}}}').body),

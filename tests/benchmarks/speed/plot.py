@@ -40,15 +40,14 @@ def plot(outcomes: Sequence[Outcome], path: Path) -> None:
     """Writes an SVG: a panel a page size, a bar a contender, calls a second on a logarithmic scale."""
     import matplotlib as mpl  # noqa: PLC0415 - optional, and slow to load
     from matplotlib.figure import Figure  # noqa: PLC0415 - likewise
+    from matplotlib.layout_engine import ConstrainedLayoutEngine  # noqa: PLC0415 - likewise
 
     good = [one for one in figures(outcomes) if not one.trouble]
     page_sizes = sorted({one.page_size for one in good})
-    speeds: dict[str, float] = {}
-    for one in good:
-        speeds[one.title] = max(one.speed, speeds.get(one.title, 0.0))
-    titles = sorted(speeds, key=speeds.__getitem__)
+    titles = list(dict.fromkeys(one.title for one in good))[::-1]  # by the first page size, the fastest on top
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(9.2, 0.42 * len(titles) + 1.1), layout="constrained", facecolor="white")
+        layout = ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.12)
+        figure = Figure(figsize=(9.2, 0.42 * len(titles) + 1.1), layout=layout, facecolor="white")
         panels = figure.subplots(1, len(page_sizes), sharex=True, sharey=True, squeeze=False)[0]
         for panel, page_size in zip(panels, page_sizes, strict=True):
             _panel(panel, [one for one in good if one.page_size == page_size], titles)
@@ -67,7 +66,8 @@ def _floor_of(low: float) -> int:
 def _panel(panel: Any, some: Sequence[Figures], titles: Sequence[str]) -> None:
     places = [titles.index(one.title) for one in some]
     panel.barh(places, [one.speed for one in some], height=0.62, color=[COLOURS.get(one.name, PEER) for one in some])
-    panel.hlines(places, [one.slowest for one in some], [one.fastest for one in some], color=INK, linewidth=1)
+    for colour, width in (("white", 2.4), (INK, 1.0)):
+        panel.hlines(places, [one.slowest for one in some], [one.fastest for one in some], color=colour, lw=width)
     for place, one in zip(places, some, strict=True):
         bold = "bold" if one.name == "harvester" else "normal"
         panel.text(one.fastest * 1.12, place, _short(one.speed), va="center", fontsize=9, fontweight=bold)
