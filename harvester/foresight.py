@@ -16,6 +16,7 @@ _RATIO_MAX: Final = 20.0
 _DAY_SPREAD: Final = 0.5
 """By how much of what it is taken for a day of an account may differ from it."""
 _HARDLY_ANY: Final = 1e-3
+_NOTHING: Final = Experience()
 EVEN_WEEK: Final = (1.0,) * 7
 _WEEKDAY_MIN, _WEEKDAY_MAX = 0.2, 2.0
 _EVIDENCE_CALLS: Final = 100
@@ -92,25 +93,33 @@ class Foresight:
             counts: Calls that the last reading brought, by day; days never read are absent.
             reached: How far earlier runs came with it; `None` when none began it.
         """
-        own = self._experience.get(account, Experience())
+        own = self._experience.get(account, _NOTHING)
         ratio = _ratio(own.requests, own.least) or self._ratio
         if reached and reached.total is not None:
             requests = self._pages(reached.total - reached.calls) * ratio
             return Expected(requests=requests, spent=reached.requests, known_days=len(window))
-        unread = [self._week[day.weekday()] for day in window if day not in counts]
-        never = len(unread)
+        known = [day for day in window if day in counts] if counts else []
+        never = len(window) - len(known)
         mean = self._mean if own.calls_a_day is None else own.calls_a_day
-        guess = sum(unread) * (mean or 0.0)
-        calls = sum(counts[day] for day in window if day in counts) + guess - (reached.calls if reached else 0)
+        guess = self._weight(window, counts) * mean if never and mean else 0.0
+        calls = sum(counts[day] for day in known) + guess - (reached.calls if reached else 0)
         spread = guess * (1.0 if own.calls_a_day is None else _DAY_SPREAD / sqrt(never or 1))
         return Expected(
             requests=self._pages(calls, spread) * ratio,
             spent=reached.requests if reached else 0,
-            known_days=len(window) - never,
+            known_days=len(known),
             own_days=0 if own.calls_a_day is None else never,
             fleet_days=never if own.calls_a_day is None and mean is not None else 0,
             blind_days=never if mean is None else 0,
         )
+
+    def _weight(self, window: Window, counts: Mapping[date, int]) -> float:
+        """What the days that are not counted weigh, in mean days."""
+        if counts:
+            return sum(self._week[day.weekday()] for day in window if day not in counts)
+        weeks, rest = divmod(len(window), 7)
+        first = window.start.weekday()
+        return weeks * sum(self._week) + sum((*self._week, *self._week)[first : first + rest])
 
     def _pages(self, calls: float, spread: float = 0.0) -> float:
         """Pages that so many calls fill, at least one: the mean over all numbers that it may be.

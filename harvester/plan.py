@@ -11,13 +11,14 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from itertools import chain, islice
 from operator import itemgetter
-from typing import Final
+from typing import Final, NamedTuple
 
 from harvester.model import EARLIEST, ONE_DAY, Account, AccountId, Slice, Window
 
 SLICE_DAYS: Final = 30
 """Days of a slice at most. The API allows a difference of 30 days, which is 31 days if `end_date` is inclusive; should
 it turn out to be exclusive, a request needs the day more."""
+_NO_DAYS: Final = frozenset[date]()
 
 DaysByAccount = Mapping[AccountId, AbstractSet[date]]
 CompleteDays = Callable[[Window], DaysByAccount]
@@ -144,6 +145,22 @@ def _debts_first(ground: "_Ground", scope: Scope, cost: Cost) -> Iterator[Slice]
                 yield one
 
 
+class _Standing(NamedTuple):
+    """What decides which days of an account are due: most accounts of a fleet stand alike, and are looked at as one.
+
+    Attributes:
+        complete: Days of the block that are complete.
+        tonight: What interrupted runs of this night completed.
+        given: The days that were given already, a bit for each.
+        poisoned: Its poisoned days.
+    """
+
+    complete: frozenset[date]
+    tonight: tuple[Window, ...]
+    given: int
+    poisoned: frozenset[date]
+
+
 class _Ground:
     """What both plans stand on: which slices are due, and which days were given already.
 
@@ -174,23 +191,34 @@ class _Ground:
 
     def due_in(self, block: Window) -> Iterator[tuple[Slice, date | None]]:
         """A block's slices, account by account, each with its oldest day that is not complete; `None` without any."""
-        complete, days = self._complete_days(block), frozenset(block)
-        none_again = not self._scope.reads_again(block.end)
+        complete = self._complete_days(block)
+        due: dict[_Standing, list[tuple[Window, date | None]]] = {}
         for account in self._accounts:
-            done = complete.get(account.id, frozenset())
-            if none_again and done >= days:
-                continue  # of most accounts in most of a long window; day by day this would take seconds
-            fresh = self.earlier.tonight.get(account.id, ())
-            mine = self._not_given(account.id, block)
-            for window in _runs(day for day in mine if self._scope.is_due(day, done, fresh)):
-                yield Slice(account, window), next((day for day in window if day not in done), None)
+            standing = self._standing(account.id, complete)
+            if standing not in due:
+                due[standing] = list(self._due(block, standing))
+            for window, lacking in due[standing]:
+                yield Slice(account, window), lacking
+
+    def _standing(self, account: AccountId, complete: DaysByAccount) -> "_Standing":
+        return _Standing(
+            frozenset(complete.get(account, _NO_DAYS)),
+            tuple(self.earlier.tonight.get(account, ())),
+            self._given.get(account, 0),
+            self._poisoned.get(account, _NO_DAYS),
+        )
+
+    def _due(self, block: Window, standing: "_Standing") -> Iterator[tuple[Window, date | None]]:
+        done, tonight = standing.complete, standing.tonight
+        for window in _runs(day for day in self._open(block, standing) if self._scope.is_due(day, done, tonight)):
+            yield window, next((day for day in window if day not in done), None)
 
     def queued(self) -> Iterator[Slice]:
         """The queued days outside of the window, as far as they can be read."""
         today, window = self._scope.today, self._scope.window
         for account in self._accounts:
             if days := self.earlier.queued.get(account.id):
-                mine = self._not_given(account.id, sorted(days))
+                mine = self._open(sorted(days), self._standing(account.id, {}))
                 for run in _runs(day for day in mine if EARLIEST <= day < today and day not in window):
                     for block in run.split(SLICE_DAYS):
                         yield Slice(account, block)
@@ -206,17 +234,14 @@ class _Ground:
                     continue
                 if day in scope.window and day not in complete:
                     complete[day] = self._complete_days(Window(day, day))
-                done = complete.get(day, {}).get(account.id, frozenset())
+                done = complete.get(day, {}).get(account.id, _NO_DAYS)
                 inside = day in scope.window and scope.is_due(day, done, fresh)
                 if inside or (day not in scope.window and day in queued and EARLIEST <= day < scope.today):
                     yield Slice(account, Window(day, day))
 
-    def _not_given(self, account: AccountId, days: Iterable[date]) -> Iterable[date]:
+    def _open(self, days: Iterable[date], standing: "_Standing") -> Iterator[date]:
         """Those of the days that are neither given nor poisoned."""
-        given, poisoned = self._given.get(account), self._poisoned.get(account)
-        if poisoned:
-            days = (day for day in days if day not in poisoned)
-        return (day for day in days if not self._holds(given, day)) if given else days
+        return (day for day in days if day not in standing.poisoned and not self._holds(standing.given, day))
 
     def _holds(self, given: int, day: date) -> bool:
         place = (day - self._first).days

@@ -44,6 +44,7 @@ class Planning:
         self._ledger = ledger
         self.begun: Mapping[Slice, Reached] = begun_slices(assignment, ledger)
         self._foresight = foresight_of(assignment, ledger, self.begun)
+        self._extents = ledger.extents(account.id for account in assignment.accounts) if ledger else {}
         self._foreseen: dict[Slice, Expected] = {}
         """Of the debts that the plan has put in order and not given yet."""
         self._asking = True
@@ -60,12 +61,18 @@ class Planning:
 
     def expected(self, one: Slice) -> Expected:
         """What a slice that is about to be read is expected to take. Raises `StorageError`."""
-        if foreseen := self._foreseen.pop(one, None):
+        if self._foreseen and (foreseen := self._foreseen.pop(one, None)):
             return foreseen
-        account = one.account.id
-        days = self._ledger.known(one.window, [account]).get(account, {}) if self._ledger else {}
-        calls = {day: known.calls for day, known in days.items() if was_read(known)}
-        return self._foresight.expect(account, one.window, calls, self.begun.get(one))
+        reached = self.begun.get(one) if self.begun else None
+        return self._foresight.expect(one.account.id, one.window, self._counts(one), reached)
+
+    def _counts(self, one: Slice) -> dict[date, int]:
+        """What the last readings of a slice's days brought; the ledger is asked only where it may know any."""
+        account, extent = one.account.id, self._extents.get(one.account.id)
+        if not self._ledger or not extent or one.window.end < extent.start or extent.end < one.window.start:
+            return {}
+        days = self._ledger.known(one.window, [account]).get(account, {})
+        return {day: known.calls for day, known in days.items() if was_read(known)}
 
     def left(self, unfinished: Iterable[Slice], rest: Iterable[Slice]) -> Left:
         """What a run that has ended leaves.

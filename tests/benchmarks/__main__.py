@@ -1,7 +1,8 @@
 """harvester and its peers side by side: `python -m tests.benchmarks`; `--help` lists what can be chosen.
 
 What it does goes to standard error, the tables to standard output. Peers are installed once, into virtual environments
-of their own. Interrupted, it ends every process that it started and shows the rounds so far.
+of their own. Interrupted, it ends every process that it started and shows the rounds so far, without a plot. Exit code
+0: everybody did the work; 1: somebody did not, and is shown with the reason; 130: interrupted.
 """
 
 import argparse
@@ -91,7 +92,7 @@ def main() -> int:
         code = 130
     if outcomes:
         print(f"Python {platform.python_version()}, {len(outcomes)} processes measured.\n\n{table(outcomes)}")
-        if given.plot:
+        if given.plot and not code and not all(outcome.trouble for outcome in outcomes):
             plot(outcomes, given.plot)
     return code or int(any(outcome.trouble for outcome in outcomes))
 

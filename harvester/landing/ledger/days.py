@@ -1,8 +1,10 @@
 """Every account's days: what is complete, with the evidence."""
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import cache
 from typing import Final
 
 from harvester.landing.ledger.accounts import Accounts
@@ -22,6 +24,23 @@ _PUT_ARRIVALS: Final = (
     " calls = calls + excluded.calls, new = new + excluded.new, changed = changed + excluded.changed,"
     " missing = missing + excluded.missing"
 )
+_DAYS_AT_ONCE: Final = 60
+"""As many bits as a number of SQLite's has, and some to spare."""
+_COMPLETE: Final = """
+SELECT value, (
+    SELECT sum(1 << (day - :first)) FROM days
+    WHERE account_id = value AND day BETWEEN :first AND :last AND complete AND NOT queued
+) FROM json_each(:accounts)
+"""
+"""A bit for each day of an account: one look-up for all of its days, and hardly anything to hold."""
+_EXTENTS: Final = """
+SELECT value, (SELECT min(day) FROM days WHERE account_id = value), (SELECT max(day) FROM days WHERE account_id = value)
+FROM json_each(:accounts)
+"""
+_ACCOUNTS_COMPLETE: Final = """
+SELECT day, count(*) FROM json_each(:accounts) CROSS JOIN days ON account_id = value
+WHERE day BETWEEN :first AND :last AND complete GROUP BY day
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,34 +81,52 @@ class Ledger(Unfinished, Usage, Accounts, Rolls, Hints):
                     found[account] = days
         return found
 
-    def complete_days(self, window: Window, accounts: Iterable[AccountId]) -> dict[AccountId, set[date]]:
-        """The days that need not be read again, by account. Raises `StorageError`."""
-        first, last = window.start.toordinal(), window.end.toordinal()
-        query = "SELECT day FROM days WHERE account_id = ? AND day BETWEEN ? AND ? AND complete AND NOT queued"
+    def extents(self, accounts: Iterable[AccountId]) -> dict[AccountId, Window]:
+        """From an account's first day of which anything is known to its last; those of none are absent.
+
+        Raises:
+            StorageError: The ledger cannot be read.
+        """
+        window = cache(lambda first, last: Window(date.fromordinal(first), date.fromordinal(last)))
         with self._reading() as db:
-            return {
-                account: {date.fromordinal(day) for (day,) in db.execute(query, (account, first, last))}
-                for account in accounts
-            }
+            found = db.execute(_EXTENTS, {"accounts": json.dumps(list(accounts))})
+            return {AccountId(account): window(first, last) for account, first, last in found if first is not None}
+
+    def complete_days(self, window: Window, accounts: Iterable[AccountId]) -> dict[AccountId, frozenset[date]]:
+        """The days that need not be read again, by account; accounts of none are absent.
+
+        Accounts that have the same days share one set: most of a fleet do.
+
+        Raises:
+            StorageError: The ledger cannot be read.
+        """
+        whom = json.dumps(list(accounts))
+        bits: dict[AccountId, int] = {}
+        for part in window.split(_DAYS_AT_ONCE):
+            first, last = part.start.toordinal(), part.end.toordinal()
+            place = first - window.start.toordinal()
+            with self._reading() as db:
+                for account, some in db.execute(_COMPLETE, {"accounts": whom, "first": first, "last": last}):
+                    if some:
+                        bits[account] = bits.get(account, 0) | some << place
+        days = list(window)
+        named = cache(lambda some: frozenset(day for place, day in enumerate(days) if some >> place & 1))
+        return {account: named(some) for account, some in bits.items()}
 
     def accounts_complete(self, window: Window | None, accounts: Iterable[AccountId]) -> dict[date, int]:
         """How many of these accounts are complete, by day; days of none are absent.
 
         Args:
             window: Which days; `None` for all.
-            accounts: Which.
+            accounts: Which, each once.
 
         Raises:
             StorageError: The ledger cannot be read.
         """
         first, last = (window.start.toordinal(), window.end.toordinal()) if window else (0, date.max.toordinal())
-        counts: dict[int, int] = {}
-        query = "SELECT day FROM days WHERE account_id = ? AND day BETWEEN ? AND ? AND complete"
+        values = {"accounts": json.dumps(list(accounts)), "first": first, "last": last}
         with self._reading() as db:
-            for account in accounts:
-                for (day,) in db.execute(query, (account, first, last)):
-                    counts[day] = counts.get(day, 0) + 1
-        return {date.fromordinal(day): count for day, count in counts.items()}
+            return {date.fromordinal(day): count for day, count in db.execute(_ACCOUNTS_COMPLETE, values)}
 
     def expects_files(self) -> bool:
         """Whether any file should be in the landing zone. Raises `StorageError`."""

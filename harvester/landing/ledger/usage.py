@@ -8,6 +8,7 @@ An entry that is not as it was written is noticed when the ledger is opened, whi
 would exceed a quota, one too high would use it up, and nobody would know why.
 """
 
+import json
 import math
 import sqlite3
 from collections.abc import Iterable
@@ -46,7 +47,11 @@ _TOOK: Final = """
 SELECT account_id, sum(requests), sum(max(1, (distinct_calls + :page_size - 1) / :page_size)) FROM receipts
 WHERE at >= :since AND requests BETWEEN 0 AND :most AND distinct_calls BETWEEN 0 AND :most GROUP BY account_id
 """
-_CALLS_A_DAY: Final = "SELECT account_id, avg(calls) FROM days WHERE day >= ? AND NOT queued GROUP BY account_id"
+_CALLS_A_DAY: Final = """
+SELECT value, (SELECT avg(calls) FROM days WHERE account_id = value AND day >= :since AND NOT queued)
+FROM json_each(:accounts)
+"""
+"""Account by account, by the key: all days of a year are ten times as many."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,15 +181,13 @@ class Usage(Database):
         """
         found: dict[AccountId, Experience] = {}
         values = {"page_size": page_size, "since": since.isoformat(), "most": _MOST}
+        whom = {"accounts": json.dumps(list(accounts)), "since": since.toordinal()}
         with self._reading() as db:
             took = {account: sums for account, *sums in db.execute(_TOOK, values)}
-            calls_a_day = dict(db.execute(_CALLS_A_DAY, (since.toordinal(),)).fetchall())
-        for account in accounts:
-            if account in took or account in calls_a_day:
-                requests, least = took.get(account, (0, 0))
-                found[account] = Experience(
-                    requests=int(requests), least=int(least), calls_a_day=calls_a_day.get(account)
-                )
+            for account, calls_a_day in db.execute(_CALLS_A_DAY, whom):
+                if account in took or calls_a_day is not None:
+                    requests, least = took.get(account, (0, 0))
+                    found[account] = Experience(requests=int(requests), least=int(least), calls_a_day=calls_a_day)
         return found
 
 
