@@ -145,7 +145,9 @@ def _harvest(assignment: "Assignment") -> "Report":
     import anyio
 
     from harvester.harvest.run import harvest
+    from harvester.tuning import tune
 
+    tune()
     return anyio.run(harvest, assignment)
 
 

@@ -15,7 +15,7 @@ ROOT = Path(harvester.__file__).parent
 FLOORS = (
     {"harvester.calls"},
     {"harvester.model", "harvester.errors", "harvester.secret"},
-    {"harvester.inspection", "harvester.usage", "harvester.disk"},
+    {"harvester.inspection", "harvester.usage", "harvester.disk", "harvester.tuning"},
     {"harvester.record", "harvester.triage", "harvester.roll", "harvester.health"},
     {"harvester.config", "harvester.plan", "harvester.foresight", "harvester.enrolment"},
     {"harvester.api"},

@@ -48,7 +48,8 @@ def test_each_once(some: list[Call], known: set[str]) -> None:
 @given(CALLS)
 def test_order(some: list[Call]) -> None:
     """By start, then id; of the readings of a call in one second the last one first."""
-    assert list(Calls.of(some).in_order()) == sorted(some[::-1], key=lambda call: (call.start, call.id))
+    last_first = some[::-1]
+    assert list(Calls.of(some).in_order()) == sorted(last_first, key=lambda call: (call.start, call.id))
 
 
 @given(CALLS, st.data())

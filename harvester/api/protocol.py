@@ -28,12 +28,17 @@ def request_calls(query: Query, passport: Passport) -> Request:
         query: What is asked for.
         passport: Of this attempt.
     """
-    after = "" if query.after is None else f"&search_after={quote(query.after, safe='')}"
+    after = "" if query.after is None else f"&search_after={_encoded(query.after)}"
     safe = (
         f"account_id={query.account_id}&page={query.page}&page_size={query.page_size}"
         f"&start_date={query.window.start}&end_date={query.window.end}{after}"
     )
     return Request(CALLS_PATH, f"{passport.in_query()}&{safe}", safe)
+
+
+@lru_cache(maxsize=128)
+def _encoded(cursor: str) -> str:
+    return quote(cursor, safe="")
 
 
 class _Data(msgspec.Struct, gc=False):

@@ -231,7 +231,8 @@ class Schedule:
             if self._ward.why_shut(one):
                 return None
             attempts = None if tour.pages else self._ward.attempts(one, part=part)
-            answer = await self._client.fetch(one.account, replace(then, attempts=attempts))
+            query = then if attempts is None else replace(then, attempts=attempts)
+            answer = await self._client.fetch(one.account, query)
             walk.learn(self.findings)
             step = walk.take(answer) if isinstance(answer, Page) else walk.refuse(answer)
             self.findings = self.findings.merge(walk.findings)
