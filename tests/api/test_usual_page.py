@@ -24,7 +24,7 @@ STARTS = st.one_of(
     st.sampled_from(["", None, 7, f"{START},{START}", f"{START} ", "\uff12023-01-10 11:04:50", "2023-01-10 11:04:5"]),
 )
 IDS = st.one_of(st.text(max_size=3), st.integers(-5, 2**70), st.sampled_from([None, True, 1.5, "a", "b", "a,b"]))
-ENTITIES = st.one_of(
+ENTITIES: st.SearchStrategy[Any] = st.one_of(
     st.fixed_dictionaries({"call_id": IDS, "call_start_time": STARTS}, optional={"x": st.text(max_size=2)}),
     st.fixed_dictionaries({"call_id": st.sampled_from("abc"), "call_start_time": st.just(START)}),
     st.sampled_from([None, [], 7, {"call_id": "a"}]),
