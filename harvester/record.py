@@ -27,6 +27,7 @@ class _UsualKeys(msgspec.Struct, gc=False):
 
 _keys = msgspec.json.Decoder(_Keys).decode
 _all_keys = msgspec.json.Decoder(list[_UsualKeys]).decode
+_keys_of_lines = msgspec.json.Decoder(_UsualKeys).decode_lines
 _STARTS = re.compile(r"(?:\d{4}-\d\d-\d\d (?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d,)*", re.ASCII)
 
 
@@ -64,10 +65,30 @@ def read_records(lines: Sequence[bytes]) -> Calls | None:
         keys = _all_keys(text)
     except (msgspec.DecodeError, RecursionError):
         return None
+    return _calls_of(keys, list(lines))
+
+
+def read_text(text: bytes) -> Calls | None:
+    """What `read_record` makes of each line of NDJSON, all at once; `None` unless every one is a call as most are.
+
+    Args:
+        text: Whole lines.
+    """
+    lines = text.count(b"\n")
+    if text[:1] + text[-2:] != b"{}\n" or text.count(b"}\n{") != lines - 1 or b"\r" in text:
+        return None  # else no value goes over the end of its line, so that none is lost where another one has two
+    try:
+        keys = _keys_of_lines(text)
+    except (msgspec.DecodeError, RecursionError):
+        return None
+    return _calls_of(keys, text[:-1].split(b"\n")) if len(keys) == lines else None
+
+
+def _calls_of(keys: list[_UsualKeys], lines: list[bytes]) -> Calls | None:
     ids, starts = [one.call_id for one in keys], [one.call_start_time for one in keys]
     if not all(ids) or not _are_starts(starts):
         return None
-    return Calls(ids, starts, list(lines))
+    return Calls(ids, starts, lines)
 
 
 def _are_starts(values: list[str]) -> bool:
