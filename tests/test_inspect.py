@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from msgspec import structs
 
+from harvester.calls import Calls
 from harvester.errors import ConfigError, ExitCode, LockedError, StorageError
 from harvester.harvest.assignment import Assignment
 from harvester.harvest.inspect import Orders, status, verify
@@ -19,6 +20,7 @@ from harvester.landing.marks import mark_of
 from harvester.landing.partition import Zone
 from harvester.landing.publication import Publication
 from harvester.landing.publish import Reading, prepare
+from harvester.landing.runs import Gathered, Run
 from harvester.model import BEIJING, ONE_DAY, AccountId, Status, Window
 from harvester.report.soundness import Soundness
 from harvester.sandbox.switches import Switches
@@ -163,9 +165,8 @@ async def test_what_a_dead_run_was_publishing_is_finished_first(harvested: Harve
     """The files of an intended publication are put in place, and its checkpoints are left to the next run."""
     account, day = WORLD.account_ids[0], TODAY
     zone = Zone(harvested.folder, "zstd")
-    fresh = [call("1", f"{day} 01:00:00")]
-
-    change = prepare(zone, Reading(account=account, day=day, calls=lambda: iter(fresh), complete=False))
+    fresh = Gathered.of([Run(Calls.of([call("1", f"{day} 01:00:00")]))])
+    change = prepare(zone, Reading(account=account, day=day, gathered=fresh, complete=False))
     intended = Publication(
         run_id="dead", account_id=account, first_day=day, last_day=day, status=Status.COMPLETE, read_on=day,
         days=(change,),

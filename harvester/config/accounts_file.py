@@ -160,6 +160,8 @@ class AccountsFile:
 
 def _visible(name: str) -> str:
     """A name that cannot steer a terminal: nothing that cannot be seen, on one line."""
+    if name.isprintable():
+        return name.strip()
     return "".join(one if one.isprintable() else " " if one.isspace() else "" for one in name).strip()
 
 

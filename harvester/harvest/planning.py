@@ -63,8 +63,11 @@ class Planning:
         """What a slice that is about to be read is expected to take. Raises `StorageError`."""
         if self._foreseen and (foreseen := self._foreseen.pop(one, None)):
             return foreseen
-        reached = self.begun.get(one) if self.begun else None
-        return self._foresight.expect(one.account.id, one.window, self._counts(one), reached)
+        return self._foresight.expect(one.account.id, one.window, self._counts(one), self.reached(one))
+
+    def reached(self, one: Slice) -> Reached | None:
+        """How far earlier runs came with a slice; `None` when none began it."""
+        return self.begun.get(one) if self.begun else None  # a slice's hash costs more than all else here
 
     def _counts(self, one: Slice) -> dict[date, int]:
         """What the last readings of a slice's days brought; the ledger is asked only where it may know any."""

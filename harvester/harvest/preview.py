@@ -42,7 +42,7 @@ def _forecast(unsettled: Assignment, ledger: Ledger | None, at: float) -> str:
     sums = Forecast(thrifty=any(map(planning.is_thrifty, planning.plans)))
     prospect = Prospect(known_cases(assignment, ledger))
     for one in _in_turn(planning.plans.values()):
-        sums.add(one, prospect.expected(one, planning.expected(one)), planning.begun.get(one))
+        sums.add(one, prospect.expected(one, planning.expected(one)), planning.reached(one))
     bounds = Bounds(
         apps={app: _means(ledger, app, limits, at) for app, limits in assignment.limits.items()},
         workers=assignment.in_flight,

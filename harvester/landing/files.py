@@ -11,7 +11,7 @@ from typing import BinaryIO, Final, cast
 from harvester.disk import make_one, remove, sync_directory
 from harvester.landing.ndjson import compressing
 
-_DIGEST_BYTES: Final = 16
+DIGEST_BYTES: Final = 16
 _READ_BYTES: Final = 2**20
 
 
@@ -96,7 +96,7 @@ class _Digesting:
 
     def __init__(self, raw: BinaryIO) -> None:
         self._raw = raw
-        self._hash = hashlib.blake2b(digest_size=_DIGEST_BYTES)
+        self._hash = hashlib.blake2b(digest_size=DIGEST_BYTES)
 
     def write(self, data: bytes) -> int:
         self._hash.update(data)
@@ -122,7 +122,7 @@ def _write_durably(path: Path, blocks: Iterable[bytes], suffix: str) -> bytes:
 
 def digest_of(path: Path) -> bytes:
     """The digest of a file, as `stage` gives it: BLAKE2b, 16 bytes, of the bytes as they lie on the disk."""
-    found = hashlib.blake2b(digest_size=_DIGEST_BYTES)
+    found = hashlib.blake2b(digest_size=DIGEST_BYTES)
     with path.open("rb") as file:
         while block := file.read(_READ_BYTES):
             found.update(block)

@@ -2,6 +2,7 @@
 
 import contextlib
 import gzip
+import threading
 from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
@@ -15,7 +16,30 @@ _ZSTD_LEVEL: Final = 1
 _GZIP_LEVEL: Final = 1
 _BUFFER_BYTES: Final = 2**18
 _BLOCK_BYTES: Final = 2**9
-"""Of compressed bytes, read at a time: little, for many runs of a huge day are read at once, and each may grow."""
+"""Of compressed bytes, read at a time: little, for many runs of a huge day are read at once, and each may grow; and of
+a damaged file all that stands before the damage can be had."""
+LARGE_BLOCK_BYTES: Final = 2**14
+"""Where there is one file only, and it is sound."""
+
+
+class _Mine(threading.local):
+    """A thread's compressor: to make one takes longer than to compress a day with it."""
+
+    zstd: zstandard.ZstdCompressor | None = None
+
+
+_mine = _Mine()
+
+
+def _zstd() -> zstandard.ZstdCompressor:
+    if _mine.zstd is None:
+        _mine.zstd = zstandard.ZstdCompressor(level=_ZSTD_LEVEL, write_checksum=True)
+    return _mine.zstd
+
+
+def compressed(content: bytes) -> bytes:
+    """One zstd frame, which says how much is in it."""
+    return _zstd().compress(content)
 
 
 @contextlib.contextmanager
@@ -23,8 +47,7 @@ def compressing(raw: BinaryIO, suffix: str) -> Iterator[BinaryIO]:
     """What is written inside lands in `raw`, compressed by the ending of a file's name."""
     match suffix:
         case ".zst":
-            compressor = zstandard.ZstdCompressor(level=_ZSTD_LEVEL, write_checksum=True)
-            with compressor.stream_writer(raw, closefd=False, write_size=_BUFFER_BYTES) as out:
+            with _zstd().stream_writer(raw, closefd=False, write_size=_BUFFER_BYTES) as out:
                 yield cast("BinaryIO", out)
         case ".gz":
             with gzip.GzipFile(filename="", fileobj=raw, mode="wb", compresslevel=_GZIP_LEVEL, mtime=0) as zipped:
@@ -44,7 +67,15 @@ def read_lines(path: Path) -> Iterator[bytes]:
     with path.open("rb") as raw:
         if not raw.peek(1):
             raise EOFError("it is empty")
-        yield from split_lines(_decompressed(raw, path.suffix))
+        yield from split_lines(decompressed(raw, path.suffix))
+
+
+def read_blocks(path: Path) -> Iterator[bytes]:
+    """The content of a file that should be sound, cut anywhere. Raises as `read_lines`."""
+    with path.open("rb") as raw:
+        if not raw.peek(1):
+            raise EOFError("it is empty")
+        yield from decompressed(raw, path.suffix, LARGE_BLOCK_BYTES)
 
 
 def split_lines(blocks: Iterable[bytes]) -> Iterator[bytes]:
@@ -57,10 +88,11 @@ def split_lines(blocks: Iterable[bytes]) -> Iterator[bytes]:
         yield rest
 
 
-def _decompressed(raw: BinaryIO, suffix: str) -> Iterator[bytes]:
+def decompressed(raw: BinaryIO, suffix: str, block_bytes: int = _BLOCK_BYTES) -> Iterator[bytes]:
+    """A file's content, decompressed by the ending of its name. Raises as `read_lines`, but for an empty file."""
     match suffix:
         case ".zst":
-            yield from read_frames(raw)
+            yield from read_frames(raw, block_bytes)
         case ".gz":
             with gzip.GzipFile(fileobj=raw) as zipped:
                 yield from iter(partial(zipped.read, _BUFFER_BYTES), b"")
@@ -68,20 +100,24 @@ def _decompressed(raw: BinaryIO, suffix: str) -> Iterator[bytes]:
             yield from iter(partial(raw.read, _BUFFER_BYTES), b"")
 
 
-def read_frames(raw: BinaryIO) -> Iterator[bytes]:
+def read_frames(raw: BinaryIO, block_bytes: int = _BLOCK_BYTES) -> Iterator[bytes]:
     """The content of zstd frames, to the end of the file; a `stream_reader` would take one cut short for whole.
+
+    Args:
+        raw: The file.
+        block_bytes: Of it, read at a time.
 
     Raises:
         EOFError: There is none, or the last one is cut short.
         zstandard.ZstdError: It cannot be decompressed.
     """
-    rest = raw.read(_BLOCK_BYTES)
+    rest = raw.read(block_bytes)
     while True:
         frame = zstandard.ZstdDecompressor().decompressobj()
         while not frame.eof:
             if not rest:
                 raise EOFError("it is cut short")
             yield frame.decompress(rest)
-            rest = frame.unused_data or raw.read(_BLOCK_BYTES)
+            rest = frame.unused_data or raw.read(block_bytes)
         if not rest:
             return

@@ -6,10 +6,10 @@ that says whose they are. So it needs no index to be read back, and any zstd too
 
 import os
 import struct
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
-from heapq import heappop, heappush
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -17,18 +17,16 @@ from zlib import crc32
 
 import msgspec
 import orjson
-import zstandard
 
-from harvester.calls import Call, Calls, Stray
+from harvester.calls import Calls, Stray
 from harvester.disk import storage, sync_directory
 from harvester.errors import DamagedError
 from harvester.landing import steps
-from harvester.landing.encode import in_order, to_lines
-from harvester.landing.ndjson import read_frames, split_lines
+from harvester.landing.merge import BEFORE_ALL, Key
+from harvester.landing.ndjson import compressed, read_frames, split_lines
+from harvester.landing.runs import Gathered, Run, calls_of, merged_run
 from harvester.landing.steps import Step
-from harvester.record import read_record
 
-_LEVEL: Final = 1
 _HEADER: Final = struct.Struct("<III")
 _SKIPPABLE: Final = 0x184D2A50
 """What a skippable zstd frame begins with; its size follows, then, as its content, the head's CRC-32 and the head."""
@@ -36,8 +34,8 @@ _CRC_BYTES: Final = 4
 _HEAD_MAX_BYTES: Final = 2**20
 _STRAYS: Final = "strays"
 
-Key = tuple[str, str]
-"""A call's place in the order of a file: start and id."""
+_RUNS_MAX: Final = 64
+"""Of a day in memory, that overlap; more are made one."""
 
 
 class _Head(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -49,8 +47,8 @@ class _Head(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 @dataclass(frozen=True, slots=True)
-class _Run:
-    """Some of a day's calls on disk, in order."""
+class _Frame:
+    """A run on disk."""
 
     first: Key
     offset: int
@@ -72,9 +70,9 @@ class Part:
         """Taken in, each as often as it was read."""
         self.memory_bytes = 0
         self.file_bytes = 0
-        self._calls: dict[str, list[Call]] = {}
+        self._runs: dict[str, list[Run]] = {}
         self._strays: list[Stray] = []
-        self._runs: dict[str, list[_Run]] = {}
+        self._frames: dict[str, list[_Frame]] = {}
         self._name_is_durable = False
 
     @classmethod
@@ -110,54 +108,57 @@ class Part:
                 head = msgspec.json.decode(text, type=_Head)
             except msgspec.DecodeError as error:
                 raise EOFError("a run is not of this harvester") from error
-            run = _Run(head.first, self.file_bytes + len(begin) + len(text), head.size_bytes)
-            lines = sum(1 for _ in self._lines(run))
-        file.seek(run.size_bytes, os.SEEK_CUR)
-        self.file_bytes = run.offset + run.size_bytes
-        self._runs.setdefault(head.day, []).append(run)
+            frame = _Frame(head.first, self.file_bytes + len(begin) + len(text), head.size_bytes)
+            lines = sum(1 for _ in split_lines(self._content(frame)))
+        file.seek(frame.size_bytes, os.SEEK_CUR)
+        self.file_bytes = frame.offset + frame.size_bytes
+        self._frames.setdefault(head.day, []).append(frame)
         self.calls += lines if head.day != _STRAYS else 0
 
     @property
     def days(self) -> list[str]:
         """The Beijing days that have calls, `YYYY-MM-DD`, in order."""
-        return sorted({*self._calls, *self._runs} - {_STRAYS})
+        return sorted({*self._runs, *self._frames} - {_STRAYS})
 
     @property
     def spilled(self) -> bool:
         """Whether some of it is on disk."""
-        return bool(self._runs)
+        return bool(self._frames)
 
     def add(self, calls: Calls, strays: Sequence[Stray] = ()) -> None:
         """Takes calls and strays in."""
-        self.memory_bytes += calls.memory_bytes + sum(stray.memory_bytes for stray in strays)
-        self.calls += len(calls)
         self._strays += strays
-        for call in calls:
-            day = call.start[:10]
-            if day in self._calls:
-                self._calls[day].append(call)
-            else:
-                self._calls[day] = [call]
+        self.memory_bytes += sum(stray.memory_bytes for stray in strays)
+        self.calls += len(calls)
+        for day, some in calls.by_day():
+            runs = self._runs.setdefault(day, [])
+            before_bytes = sum(run.memory_bytes for run in runs)
+            run = Run(some.in_order())
+            if not runs or not runs[-1].take(run):
+                runs.append(run)
+            if len(runs) > _RUNS_MAX:
+                runs[:] = [merged_run(runs)]
+            self.memory_bytes += sum(run.memory_bytes for run in runs) - before_bytes
 
     def spill(self) -> None:
         """Moves everything from memory to disk; raises `OSError`."""
         with self.path.open("ab") as file:
-            for day, calls in self._calls.items():
-                ordered = in_order(reversed(calls))
-                self._write(file, day, (ordered[0].start, ordered[0].id), to_lines(ordered))
+            for day, runs in self._runs.items():
+                run = merged_run(runs)
+                self._write(file, day, run.first, run.texts)
             if self._strays:
                 lines = [b"%b\t%b\n" % (orjson.dumps([one.key, one.reason]), one.line) for one in self._strays]
-                self._write(file, _STRAYS, ("", ""), b"".join(lines))
-        self._calls.clear()
+                self._write(file, _STRAYS, BEFORE_ALL, lines)
+        self._runs.clear()
         self._strays.clear()
         self.memory_bytes = 0
 
-    def _write(self, file: BinaryIO, day: str, first: Key, lines: bytes) -> None:
-        frame = zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True).compress(lines)
-        head = msgspec.json.encode(_Head(day, first, len(frame)))
+    def _write(self, file: BinaryIO, day: str, first: Key, texts: Iterable[bytes]) -> None:
+        content = compressed(b"".join(texts))
+        head = msgspec.json.encode(_Head(day, first, len(content)))
         begin = file.write(_HEADER.pack(_SKIPPABLE, _CRC_BYTES + len(head), crc32(head)) + head)
-        self._runs.setdefault(day, []).append(_Run(first, self.file_bytes + begin, len(frame)))
-        self.file_bytes += begin + file.write(frame)
+        self._frames.setdefault(day, []).append(_Frame(first, self.file_bytes + begin, len(content)))
+        self.file_bytes += begin + file.write(content)
 
     def make_durable(self) -> None:
         """Moves everything to disk, and waits until the disk has it; raises `OSError`."""
@@ -170,71 +171,40 @@ class Part:
             self._name_is_durable = True
         steps.passed(Step.PART_DURABLE)
 
-    def calls_of(self, day: str) -> Iterator[Call]:
-        """A day's calls in order of start and id; a `call_id` may come again, its newest reading comes first.
+    def gathered(self, day: str) -> Gathered:
+        """A day's calls; a `call_id` may come again.
 
-        Raises, while it is read:
+        What it gives raises, while it is read:
             DamagedError: What went to disk cannot be read back.
             StorageError: Nor can the file.
         """
-        memory = in_order(reversed(self._calls.get(day, ())))
-        runs = self._runs.get(day)
-        if not runs:
-            return iter(memory)
-        sources: list[tuple[Key, Callable[[], Iterator[Call]]]] = []
-        if memory:
-            sources.append(((memory[0].start, memory[0].id), lambda: iter(memory)))
-        sources += [(run.first, lambda run=run: self._read(run)) for run in reversed(runs)]  # type: ignore[misc]
-        return _merged(sources)
+        memory, frames = Gathered.of(self._runs.get(day, ())), self._frames.get(day)
+        if not frames:
+            return memory
+        return Gathered([*memory.sources, *((one.first, partial(self._read, one)) for one in reversed(frames))])
 
     def strays(self) -> list[Stray]:
-        """Everything that cannot be placed; a stray may come again. Raises as `calls_of`."""
-        lines = (line.split(b"\t", 1) for run in self._runs.get(_STRAYS, ()) for line in self._lines(run))
-        there = ((orjson.loads(words), line) for words, line in lines)
-        return [Stray(key, reason, line) for (key, reason), line in there] + self._strays
+        """Everything that cannot be placed; a stray may come again. Raises as `gathered`."""
+        there = (line for frame in self._frames.get(_STRAYS, ()) for line in split_lines(self._content(frame)))
+        found = ((orjson.loads(words), line) for words, line in (one.split(b"\t", 1) for one in there))
+        return [Stray(key, reason, line) for (key, reason), line in found] + self._strays
 
-    def _read(self, run: _Run) -> Iterator[Call]:
-        for line in self._lines(run):
-            record = read_record(line)
-            if isinstance(record, Call):
-                yield record
+    def _read(self, frame: _Frame) -> Iterator[Calls]:
+        return calls_of(self._content(frame))
 
-    def _lines(self, run: _Run) -> Iterator[bytes]:
+    def _content(self, frame: _Frame) -> Iterator[bytes]:
         with storage(self.path, "read"):  # or the damage would be told of the file that is being published
             with self.path.open("rb") as file:
-                file.seek(run.offset)
-                frame = file.read(run.size_bytes)
-            if len(frame) < run.size_bytes:
+                file.seek(frame.offset)
+                content = file.read(frame.size_bytes)
+            if len(content) < frame.size_bytes:
                 raise EOFError("it is cut short")
-            yield from split_lines(read_frames(BytesIO(frame)))
+            yield from read_frames(BytesIO(content))
 
     def forget_day(self, day: str) -> None:
         """Frees the memory of a day that is published."""
-        self._calls.pop(day, None)
+        self._runs.pop(day, None)
 
     def discard(self) -> None:
         """Removes what is on disk; raises `OSError`."""
         self.path.unlink(missing_ok=True)
-
-
-def _merged(sources: Sequence[tuple[Key, Callable[[], Iterator[Call]]]]) -> Iterator[Call]:
-    """Ordered sources → one, in order; of equal keys that of the earlier source first.
-
-    A source is opened when its first key's turn comes: a walk goes one way, so few of its runs overlap.
-    """
-    waiting = sorted(((first, rank, source) for rank, (first, source) in enumerate(sources)), key=lambda one: one[:2])
-    waiting.reverse()
-    heap: list[tuple[Key, int, Call, Iterator[Call]]] = []
-    while heap or waiting:
-        while waiting and (not heap or waiting[-1][0] <= heap[0][0]):
-            _, rank, source = waiting.pop()
-            _push(heap, rank, source())
-        if heap:
-            _, rank, call, rest = heappop(heap)
-            yield call
-            _push(heap, rank, rest)
-
-
-def _push(heap: list[tuple[Key, int, Call, Iterator[Call]]], rank: int, source: Iterator[Call]) -> None:
-    if call := next(source, None):
-        heappush(heap, ((call.start, call.id), rank, call, source))

@@ -1,28 +1,22 @@
 """Publishing a day: tonight's calls and those that are in its file → a new file out of sight, then in its place."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import date
-from heapq import merge
-from itertools import chain, islice
-from operator import attrgetter
-from pathlib import Path
-from typing import Final
+from itertools import chain
 
 from msgspec.structs import replace
 
-from harvester.calls import Call
 from harvester.disk import storage, sync_directory
 from harvester.landing import steps
-from harvester.landing.encode import to_lines
 from harvester.landing.files import is_staged, put, stage, take_away
-from harvester.landing.landed import Landed
+from harvester.landing.landed import Difference, Landed, digest_if_same
+from harvester.landing.merge import BEFORE_ALL, merged
 from harvester.landing.partition import Zone
 from harvester.landing.publication import DayChange, Publication
+from harvester.landing.runs import Gathered, Text
 from harvester.landing.steps import Step
 from harvester.model import AccountId
-
-_BLOCK_CALLS: Final = 2000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,15 +26,14 @@ class Reading:
     Attributes:
         account: Whose.
         day: Which.
-        calls: Gives its calls in order of start and id; asked more than once. A `call_id` may come more than once, the
-            first one counts.
+        gathered: Its calls; asked more than once.
         complete: Whether the day was over when it was read, and is proven.
         drop_missing: Whether calls of the file that were not read go.
     """
 
     account: AccountId
     day: date
-    calls: Callable[[], Iterator[Call]]
+    gathered: Gathered
     complete: bool
     drop_missing: bool = False
 
@@ -55,61 +48,76 @@ def prepare(zone: Zone, reading: Reading) -> DayChange:
         DamagedError: Tonight's calls cannot be read back.
         StorageError: The new file cannot be written.
     """
-    day = reading.day.isoformat()
-    path = zone.partition(reading.account, day)
-    landed = Landed.at(path, day)
-    if landed.digest is None:
-        return _prepare_first(zone, reading, path)
-    tonight = {call.id: hash(call.line) for call in _each_once(reading.calls())}
-    common = tonight.keys() & landed.hashes.keys()
-    new, missing = len(tonight) - len(common), len(landed.hashes) - len(common)
-    changed = sum(1 for key in common if tonight[key] != landed.hashes[key])
-    dropped = missing if reading.drop_missing else 0
-    in_file = len(tonight) + missing - dropped
+    path = zone.partition(reading.account, reading.day.isoformat())
     change = DayChange(
-        day=reading.day,
-        path=str(path.relative_to(zone.root)),
-        complete=reading.complete,
-        calls=len(tonight),
-        in_file=in_file,
+        day=reading.day, path=str(path.relative_to(zone.root)), complete=reading.complete, calls=0, in_file=0
+    )
+    text = reading.gathered.text()
+    if not path.exists():
+        return _prepare_first(zone, change, text)
+    if digest := digest_if_same(path, text):
+        return replace(change, calls=text.calls, in_file=text.calls, digest=digest)
+    return _prepare_next(zone, change, reading)
+
+
+def _prepare_first(zone: Zone, change: DayChange, text: Text) -> DayChange:
+    """A day without a file: without calls it gets none."""
+    blocks = iter(text)
+    first = next(blocks, None)
+    if first is None:
+        return change
+    staged, digest = _staged(zone, change, chain([first], blocks))
+    calls = text.calls
+    return replace(change, calls=calls, in_file=calls, new=calls, staged=staged, digest=digest)
+
+
+def _prepare_next(zone: Zone, change: DayChange, reading: Reading) -> DayChange:
+    """A day whose file holds other calls than were read tonight."""
+    day, path = reading.day.isoformat(), zone.root / change.path
+    landed = Landed.at(path, day)
+    found = Difference.between(reading.gathered.calls(), landed.calls(day))
+    missing = len(found.missing)
+    dropped = missing if reading.drop_missing else 0
+    change = replace(
+        change,
+        calls=found.calls,
+        in_file=found.calls + missing - dropped,
         digest=landed.digest,
-        new=new,
-        changed=changed,
+        new=found.new,
+        changed=found.changed,
         missing=missing,
         dropped=dropped,
     )
-    if not (new or changed or dropped or landed.trouble):
+    if not (found.new or found.changed or dropped or landed.trouble):
         return change
-    if landed.trouble:
+    if landed.trouble and landed.digest:
         kept_as = zone.keep_damaged(path, landed.digest)
         others = f" and the {missing:,} other calls that could still be read, unproven" if missing else ""
         note = f"{landed.trouble}: replaced by what was read tonight{others}; it is kept as {kept_as}"
         change = replace(change, note=note)
-    if not in_file:
+    if not change.in_file:
         return replace(change, digest=None, removed=True)
-    kept = (call for call in (() if dropped else landed.calls(day)) if call.id not in tonight)
-    together = _each_once(merge(reading.calls(), kept, key=attrgetter("start", "id")))
-    with storage(path, "publish"):
-        staged, digest = stage(path, _blocks(together), scratch=zone.scratch)
-    steps.passed(Step.DAY_STAGED)
-    return replace(change, staged=staged.name, digest=digest)
+    kept = () if dropped else found.missing
+    staged, digest = _staged(zone, change, _together(reading.gathered, landed, day, kept))
+    return replace(change, staged=staged, digest=digest)
 
 
-def _prepare_first(zone: Zone, reading: Reading, path: Path) -> DayChange:
-    """A day without a file: without calls it gets none."""
-    change = DayChange(
-        day=reading.day, path=str(path.relative_to(zone.root)), complete=reading.complete, calls=0, in_file=0
-    )
-    counted = _Counted(_each_once(reading.calls()))
-    blocks = _blocks(counted)
-    first = next(blocks, None)
-    if first is None:
-        return change
+def _together(gathered: Gathered, landed: Landed, day: str, kept: Collection[str]) -> Iterator[bytes]:
+    """The text of tonight's calls and of those that stay."""
+    if not kept:
+        return iter(gathered.text())
+    stay = (block.where([one in kept for one in block.ids]) for block in landed.calls(day))
+    both = merged([(BEFORE_ALL, gathered.calls), (BEFORE_ALL, lambda: stay)])
+    return (block.lines_joined() for block in both)
+
+
+def _staged(zone: Zone, change: DayChange, blocks: Iterator[bytes]) -> tuple[str, bytes]:
+    """The name of a day's new file, and its digest."""
+    path = zone.root / change.path
     with storage(path, "publish"):
-        staged, digest = stage(path, chain([first], blocks), scratch=zone.scratch)
+        staged, digest = stage(path, blocks, scratch=zone.scratch)
     steps.passed(Step.DAY_STAGED)
-    calls = counted.calls
-    return replace(change, calls=calls, in_file=calls, new=calls, staged=staged.name, digest=digest)
+    return staged.name, digest
 
 
 def carry_out(zone: Zone, change: DayChange, *, again: bool = False) -> None:
@@ -148,33 +156,6 @@ def as_on_disk(zone: Zone, publication: Publication) -> Publication:
     for change in publication.days:
         landed = Landed.at(zone.root / change.path, change.day.isoformat()) if change.touches else None
         if landed and landed.digest != change.digest:
-            change = replace(change, digest=landed.digest, in_file=len(landed.hashes), complete=False)  # noqa: PLW2901
+            change = replace(change, digest=landed.digest, in_file=landed.count, complete=False)  # noqa: PLW2901
         days.append(replace(change, staged=None, removed=False))
     return replace(publication, days=tuple(days))
-
-
-class _Counted:
-    """Counts calls as they pass."""
-
-    def __init__(self, calls: Iterable[Call]) -> None:
-        self._source = calls
-        self.calls = 0
-
-    def __iter__(self) -> Iterator[Call]:
-        for call in self._source:
-            self.calls += 1
-            yield call
-
-
-def _each_once(calls: Iterable[Call]) -> Iterator[Call]:
-    seen: set[str] = set()
-    for call in calls:
-        if call.id not in seen:
-            seen.add(call.id)
-            yield call
-
-
-def _blocks(calls: Iterable[Call]) -> Iterator[bytes]:
-    source = iter(calls)
-    while block := list(islice(source, _BLOCK_CALLS)):
-        yield to_lines(block)

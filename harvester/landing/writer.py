@@ -245,7 +245,7 @@ class Writer:
                 Reading(
                     account=publication.account,
                     day=day,
-                    calls=partial(part.calls_of, day.isoformat()),
+                    gathered=part.gathered(day.isoformat()),
                     complete=proven and day < publication.read_on,
                     drop_missing=drop and proven,
                 )

@@ -59,6 +59,12 @@ class Bounds:
         """An app's."""
         return self.apps.get(app, Means())
 
+    @property
+    def are_none(self) -> bool:
+        """Whether the run may use as much as it wants."""
+        in_one_day = any(means.per_day is not None for means in self.apps.values())
+        return self.max_requests is None and self.max_duration_s is None and not in_one_day
+
     def open_at_once(self, app: AppName) -> int:
         """Slices that take turns: what is begun goes ahead of what is not, so the slower permits come, the fewer."""
         spacing_s = self.of(app).spacing_s
@@ -105,7 +111,9 @@ class Forecast:
             expected: What it is expected to take.
             reached: How far an earlier run came, when it goes on from a checkpoint.
         """
-        self.costs.setdefault(one.account.app, array("d")).append(expected.requests)
+        if (costs := self.costs.get(one.account.app)) is None:
+            costs = self.costs[one.account.app] = array("d")
+        costs.append(expected.requests)
         self.resumed += reached is not None
         self.saved += reached.calls if reached else 0
         self.days += len(one.window)
@@ -130,6 +138,8 @@ class Forecast:
 
     def reached(self, bounds: Bounds) -> int:
         """Through how many slices the run gets before a bound ends it, apps working side by side."""
+        if bounds.are_none:
+            return self.slices
         caps = {app: min(self.requests(app), bounds.of(app).left_today) for app in self.costs}
         paces = _paces(caps, bounds)
         if bounds.max_requests is not None:

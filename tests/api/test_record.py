@@ -6,7 +6,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from harvester.calls import Call, Stray
-from harvester.record import read_record
+from harvester.record import read_record, read_text
 
 START = "2023-01-10 11:04:50"
 NO_ID, NO_START, NO_OBJECT = "no usable call_id", "no usable call_start_time", "not a JSON object"
@@ -165,3 +165,25 @@ def test_a_record_is_a_call_exactly_when_both_keys_are_usable(
     usable_start = isinstance(start, str) and len(start) == 19 and start[4] == "-" and start[10] == " "
     assert isinstance(record, Call) == (usable_id and usable_start)
     assert record.line == line
+
+
+USUAL = (
+    b'{"call_id":"7","call_start_time":"2024-02-29 00:00:00"}',
+    b'{"call_start_time":"2024-02-28 23:59:59","call_id":"x"}',
+)
+ODD = (
+    b"", b"[]", b"{}", b'{"call_id":7,"call_start_time":"2024-02-29 00:00:00"}', USUAL[0] * 2, USUAL[0] + b"\r",
+    b" " + USUAL[0], b'{"a":[{}', b"{}]}", b'{"call_id":"9",', b'"call_start_time":"2024-02-29 00:00:00"}', b"\xff",
+    b'{"call_id":"","call_start_time":"2024-02-29 00:00:00"}',
+    b'{"call_id":"1","call_start_time":"2023-02-29 00:00:00"}',
+    USUAL[0] + b"," + USUAL[1],
+)  # fmt: skip
+
+
+@given(st.lists(st.sampled_from(USUAL) | st.sampled_from(ODD), min_size=1, max_size=6))
+def test_text_is_read_as_its_lines_are(lines: list[bytes]) -> None:
+    """NDJSON is read all at once only if each line by itself is a call, and then as they are."""
+    found = [read_record(line) for line in lines]
+    together = read_text(b"".join(line + b"\n" for line in lines))
+    assert together is None or list(together) == found
+    assert together is not None or any(line in ODD for line in lines)

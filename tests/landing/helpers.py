@@ -16,12 +16,13 @@ from hypothesis import strategies as st
 
 from harvester.calls import Call, Calls, Stray
 from harvester.disk import make_directory
-from harvester.landing.encode import in_order
 from harvester.landing.ledger import Known, Ledger
 from harvester.landing.marks import Marks
 from harvester.landing.ndjson import read_lines
+from harvester.landing.part import Part
 from harvester.landing.partition import Zone
 from harvester.landing.publish import Reading
+from harvester.landing.runs import Gathered, Run
 from harvester.landing.writer import Landing, Writer
 from harvester.model import (
     BEIJING,
@@ -106,8 +107,13 @@ def end(
 def reading(*some: Call, day: str = DAYS[0], whose: AccountId = ACCOUNT.id, drop: bool = False) -> Reading:
     """What a walk brought of a day that was over; what was read last comes last."""
     there = date.fromisoformat(day)
-    tonight = in_order(reversed(some))
-    return Reading(account=whose, day=there, calls=lambda: iter(tonight), complete=True, drop_missing=drop)
+    gathered = Gathered.of([Run(Calls.of([one])) for one in some])
+    return Reading(account=whose, day=there, gathered=gathered, complete=True, drop_missing=drop)
+
+
+def readings_of(part: Part, day: str) -> list[Call]:
+    """What a part gives of a day."""
+    return [one for block in part.gathered(day).readings() for one in block]
 
 
 def zone_at(root: Path, compression: str = "none") -> Zone:

@@ -52,7 +52,8 @@ def test_new_ledger(ledger: Ledger) -> None:
     always = Window(date(2000, 1, 1), date(2100, 1, 1))
     assert ledger.known(always, [ACCOUNT.id]) == {}
     assert ledger.accounts_complete(always, [ACCOUNT.id]) == {}
-    assert ledger.complete_days(always, [ACCOUNT.id]) == {ACCOUNT.id: set()}
+    assert ledger.complete_days(always, [ACCOUNT.id]) == {}
+    assert ledger.extents([ACCOUNT.id]) == {}
     assert ledger.queued() == {}
     assert ledger.checkpoints() == []
     assert ledger.intended() == []
@@ -86,7 +87,7 @@ def test_only_complete_is_complete(status: Status, ledger: Ledger) -> None:
     ledger.commit(published(), NOW)
     ledger.commit(published(ONE, status, "why", 3, run_id="run-2"), NOW)
     assert ledger.known(ONE.window, [ACCOUNT.id]) == {ACCOUNT.id: dict.fromkeys(ONE.window, known(3, complete=False))}
-    assert ledger.complete_days(ONE.window, [ACCOUNT.id]) == {ACCOUNT.id: set()}
+    assert ledger.complete_days(ONE.window, [ACCOUNT.id]) == {}
     assert [(row["run_id"], row["status"], row["reason"]) for row in rows_of(ledger, "receipts")] == [
         ("run-1", "complete", None),
         ("run-2", status, "why"),
@@ -171,9 +172,22 @@ def test_last_commit_of_a_day_counts(
                     expected.setdefault(AccountId(number), {})[day] = known(calls, complete=status is Status.COMPLETE)
         assert ledger.known(asked, whom) == expected
         complete = {one: {day for day, k in expected.get(one, {}).items() if k.complete} for one in whom}
-        assert ledger.complete_days(asked, whom) == complete
+        assert ledger.complete_days(asked, whom) == {one: found for one, found in complete.items() if found}
         counts = {day: sum(day in found for found in complete.values()) for day in asked}
         assert ledger.accounts_complete(asked, whom) == {day: count for day, count in counts.items() if count}
+
+
+def test_complete_days_of_many_accounts(ledger: Ledger) -> None:
+    """Windows longer than a number has bits are told to the day; accounts with the same days share one set."""
+    always = Window(date(2023, 6, 1), date(2024, 6, 1))
+    for number, days in ((1, ["2023-06-01", "2024-06-01"]), (2, ["2024-06-01", "2023-06-01"]), (3, ["2023-12-31"])):
+        for day in days:
+            one = Slice(account(number), slice_of(day, day).window)
+            ledger.commit(published(one, run_id=f"{number} {day}"), NOW)
+    found = ledger.complete_days(always, [AccountId(number) for number in (1, 2, 3, 4)])
+    assert found == {1: {always.start, always.end}, 2: {always.start, always.end}, 3: {date(2023, 12, 31)}}
+    assert found[AccountId(1)] is found[AccountId(2)]
+    assert ledger.extents([AccountId(1), AccountId(3)]) == {1: always, 3: Window(date(2023, 12, 31), date(2023, 12, 31))}
 
 
 def test_queued_days(ledger: Ledger) -> None:
@@ -198,7 +212,7 @@ def test_queued_until_complete(ledger: Ledger) -> None:
     ledger.queue(ACCOUNT.id, ONE.window)
     ledger.commit(published(status=Status.SHORT), NOW)
     assert ledger.queued() == {ACCOUNT.id: set(ONE.window)}
-    assert ledger.complete_days(ONE.window, [ACCOUNT.id]) == {ACCOUNT.id: set()}
+    assert ledger.complete_days(ONE.window, [ACCOUNT.id]) == {}
     ledger.commit(published(), NOW)
     assert ledger.queued() == {}
     assert ledger.complete_days(ONE.window, [ACCOUNT.id]) == {ACCOUNT.id: set(ONE.window)}
@@ -215,7 +229,7 @@ def test_days_that_were_found(queued: bool, complete: bool, ledger: Ledger) -> N
     assert ledger.known(ONE.window, [ACCOUNT.id]) == {ACCOUNT.id: found}
     assert ledger.queued() == ({ACCOUNT.id: {ONE.window.start}} if queued else {})
     done = {day for day in ONE.window if complete and not (queued and day == ONE.window.start)}
-    assert ledger.complete_days(ONE.window, [ACCOUNT.id]) == {ACCOUNT.id: done}
+    assert ledger.complete_days(ONE.window, [ACCOUNT.id]) == ({ACCOUNT.id: done} if done else {})
 
 
 def test_forgotten_receipts(ledger: Ledger) -> None:

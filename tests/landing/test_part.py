@@ -14,7 +14,7 @@ from harvester.calls import Call, Calls
 from harvester.errors import DamagedError, StorageError
 from harvester.landing.part import Part
 from tests.landing.disk import Disk
-from tests.landing.helpers import DAYS, call, calls, stray
+from tests.landing.helpers import DAYS, call, calls, readings_of, stray
 
 SPILL = None
 TODAY = date(2024, 3, 5)
@@ -43,8 +43,8 @@ def test_any_batches_and_spills(tmp_path: Path) -> None:
         assert part.days == sorted({one.day for one in given})
         assert part.calls == len(given)
         for day in DAYS:
-            read = list(part.calls_of(day))
-            assert read == list(part.calls_of(day))  # as often as one likes
+            read = readings_of(part, day)
+            assert read == readings_of(part, day)  # as often as one likes
             assert [(one.start, one.id) for one in read] == sorted(
                 (one.start, one.id) for one in given if one.day == day
             )
@@ -61,14 +61,14 @@ def test_newest_reading_comes_first(tmp_path: Path) -> None:
         for reading, spill in zip(readings, spills, strict=True):
             doings += [[reading], SPILL] if spill else [[reading]]
         part = filled(tmp_path / str(number), doings)
-        assert list(part.calls_of(DAYS[0])) == readings[::-1]
+        assert readings_of(part, DAYS[0]) == readings[::-1]
 
 
 def test_newest_reading_of_a_run_that_is_open(tmp_path: Path) -> None:
     """The newest reading of a call comes first, though its run begins with it and an older run is open already."""
     old, new = (call("b", f"{DAYS[0]} 00:00:01", version=version) for version in (1, 2))
     part = filled(tmp_path / "part", [[call("a", f"{DAYS[0]} 00:00:00"), old], SPILL, [new], SPILL])
-    assert list(part.calls_of(DAYS[0]))[1:] == [new, old]
+    assert readings_of(part, DAYS[0])[1:] == [new, old]
 
 
 def test_runs_that_overlap(tmp_path: Path) -> None:
@@ -76,7 +76,7 @@ def test_runs_that_overlap(tmp_path: Path) -> None:
     spans = [(0, 60), (10, 20), (15, 30), (40, 50), (0, 5), (59, 60), (20, 21)]
     some = [[call(f"{one}-{at}", f"{DAYS[0]} 00:00:{at:02}") for at in range(*span)] for one, span in enumerate(spans)]
     part = filled(tmp_path / "part", [doing for run in some for doing in (run, SPILL)])
-    assert [one.start for one in part.calls_of(DAYS[0])] == sorted(one.start for run in some for one in run)
+    assert [one.start for one in readings_of(part, DAYS[0])] == sorted(one.start for run in some for one in run)
 
 
 def test_days_of_other_runs_are_not_read(tmp_path: Path) -> None:
@@ -86,7 +86,7 @@ def test_days_of_other_runs_are_not_read(tmp_path: Path) -> None:
         part.add(Calls.of([call(str(number), f"{day} 09:30:00", text="x" * 5000) for day in DAYS]))
         part.spill()
     for day in DAYS:
-        read = list(part.calls_of(day))
+        read = readings_of(part, day)
         assert [one.id for one in read] == sorted(map(str, range(20)))
         assert {one.day for one in read} == {day}
 
@@ -104,7 +104,7 @@ def test_runs_are_opened_when_their_turn_comes(tmp_path: Path) -> None:
         part.spill()
     tracemalloc.start()
     try:
-        assert sum(1 for _ in part.calls_of(DAYS[0])) == 8000
+        assert sum(map(len, part.gathered(DAYS[0]).readings())) == 8000
         _, peak_bytes = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -141,11 +141,34 @@ def test_memory(tmp_path: Path) -> None:
     strays = [stray(b"[]")]
     part = filled(tmp_path / "part", [some])
     part.add(Calls.of(some), strays)
-    assert part.memory_bytes == 2 * Calls.of(some).memory_bytes + strays[0].memory_bytes
+    held_bytes = 2 * sum(len(one.line) + 1 + 8 for one in some) + strays[0].memory_bytes
+    assert held_bytes < part.memory_bytes < held_bytes + 2000
     part.spill()
     assert part.memory_bytes == 0
     part.add(Calls.of(some))
-    assert part.memory_bytes == Calls.of(some).memory_bytes
+    assert held_bytes / 2 < part.memory_bytes < held_bytes / 2 + 1000
+
+
+@pytest.mark.parametrize("backwards", [True, False])
+@pytest.mark.parametrize("page", [7, 100])
+def test_memory_is_counted(page: int, backwards: bool, tmp_path: Path) -> None:
+    """What is said to be held is what Python holds, whichever way a walk goes, and hardly more than the lines."""
+    part = Part(tmp_path / "part", TODAY)
+    places = range(5000) if not backwards else range(4999, -1, -1)
+    tracemalloc.start()
+    try:
+        for begin in range(0, 5000, page):
+            numbers = places[begin : begin + page]
+            clock = [f"{DAYS[0]} {at // 3600:02}:{at // 60 % 60:02}:{at % 60:02}" for at in numbers]
+            part.add(
+                Calls.of([call(f"{at:05}", start, text="x" * 300) for at, start in zip(numbers, clock, strict=True)])
+            )
+        held_bytes, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert part.memory_bytes * 0.9 < held_bytes < part.memory_bytes * 1.1
+    assert part.memory_bytes < 5000 * (362 + 50)
+    assert sum(map(len, part.gathered(DAYS[0]).calls())) == 5000
 
 
 def test_file_comes_and_goes(tmp_path: Path) -> None:
@@ -197,7 +220,7 @@ def test_damaged_part(kept_bytes: int, tmp_path: Path) -> None:
     part = filled(path, [[call(number, f"{DAYS[0]} 00:00:00") for number in range(50)], SPILL])
     path.write_bytes(path.read_bytes()[:kept_bytes])
     with pytest.raises(DamagedError, match=r"7\.part"):
-        list(part.calls_of(DAYS[0]))
+        readings_of(part, DAYS[0])
 
 
 def test_part_that_is_gone(tmp_path: Path) -> None:
@@ -206,7 +229,7 @@ def test_part_that_is_gone(tmp_path: Path) -> None:
     part = filled(path, [[call(1, f"{DAYS[0]} 00:00:00")], SPILL])
     path.unlink()
     with pytest.raises(StorageError, match=r"cannot read .*7\.part"):
-        list(part.calls_of(DAYS[0]))
+        readings_of(part, DAYS[0])
 
 
 def test_line_that_is_no_call(tmp_path: Path) -> None:
@@ -214,5 +237,5 @@ def test_line_that_is_no_call(tmp_path: Path) -> None:
     part = filled(tmp_path / "part", [[call(1, f"{DAYS[0]} 00:00:00")], SPILL])
     with part.path.open("ab") as file:
         for day in DAYS[:2]:
-            part._write(file, day, ("", ""), b"[]\n")
-    assert [[one.id for one in part.calls_of(day)] for day in DAYS] == [["1"], [], []]
+            part._write(file, day, ("", ""), [b"[]\n"])
+    assert [[one.id for one in readings_of(part, day)] for day in DAYS] == [["1"], [], []]

@@ -15,7 +15,7 @@ from harvester.disk import storage
 from harvester.errors import DamagedError, StorageError
 from harvester.landing.part import Part
 from tests.landing.disk import Disk
-from tests.landing.helpers import DAYS, call, calls, stray
+from tests.landing.helpers import DAYS, call, calls, readings_of, stray
 
 YESTERDAY = date(2024, 3, 4)
 STRAYS = [stray(b"[]"), stray(b'{"call_id":"7"}')]
@@ -23,7 +23,7 @@ STRAYS = [stray(b"[]"), stray(b'{"call_id":"7"}')]
 
 def contents(part: Part) -> tuple[dict[str, list[Call]], list[Stray], int]:
     """All that a part holds."""
-    return {day: list(part.calls_of(day)) for day in part.days}, part.strays(), part.calls
+    return {day: readings_of(part, day) for day in part.days}, part.strays(), part.calls
 
 
 def durable(path: Path) -> Part:
@@ -83,7 +83,7 @@ def test_newest_first_after_adoption(tmp_path: Path) -> None:
     adopted.add(Calls.of([readings[2]]))
     adopted.spill()
     adopted.add(Calls.of([readings[3]]))
-    assert list(adopted.calls_of(DAYS[0])) == readings[::-1]
+    assert readings_of(adopted, DAYS[0]) == readings[::-1]
 
 
 def test_steps_of_adoption(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

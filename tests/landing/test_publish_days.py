@@ -182,9 +182,7 @@ def test_damaged_part(tmp_path: Path) -> None:
     part.spill()
     part.path.write_bytes(part.path.read_bytes()[:-1])
     for day in (DAY, DAYS[1]):
-        tonight = Reading(
-            account=ACCOUNT.id, day=date.fromisoformat(day), calls=lambda: part.calls_of(DAY), complete=True
-        )
+        tonight = Reading(account=ACCOUNT.id, day=date.fromisoformat(day), gathered=part.gathered(DAY), complete=True)
         with pytest.raises(DamagedError, match=r"7\.part"):
             prepare(zone, tonight)
     assert landed(zone) == [A]

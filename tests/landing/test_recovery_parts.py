@@ -12,7 +12,7 @@ from harvester.landing.recovery import adopt, clear_remains, forget_outdated
 from harvester.landing.writer import Landing
 from harvester.model import AccountId
 from tests.landing.disk import Disk
-from tests.landing.helpers import ACCOUNT, DAYS, NIGHT, SLICE, call, files_under, landing_in
+from tests.landing.helpers import ACCOUNT, DAYS, NIGHT, SLICE, call, files_under, landing_in, readings_of
 
 A, B = (call(key, f"{day} 00:00:00") for key, day in zip("ab", DAYS[:2], strict=True))
 
@@ -41,7 +41,7 @@ def test_adopting(landing: Landing) -> None:
     one = checkpoint_of(landing)
     part = adopt(landing, one)
     assert part is not None
-    assert (list(part.calls_of(DAYS[0])), part.read_on) == ([A], one.read_on)
+    assert (readings_of(part, DAYS[0]), part.read_on) == ([A], one.read_on)
     assert landing.ledger.checkpoints() == [one]
 
 

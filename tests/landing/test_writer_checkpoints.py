@@ -25,6 +25,7 @@ from tests.landing.helpers import (
     files_under,
     landed,
     night_in,
+    readings_of,
     rows_of,
     slice_of,
     stray,
@@ -54,7 +55,7 @@ async def test_checkpoint(night: Night) -> None:
         read_on=NIGHT.date(), at=NIGHT,
     )  # fmt: skip
     part = Part.adopt(night.zone.scratch / one.part, one.size_bytes, one.read_on)
-    assert [list(part.calls_of(day)) for day in DAYS] == [[A], [B], []]
+    assert [readings_of(part, day) for day in DAYS] == [[A], [B], []]
     assert not list(night.zone.root.glob("dt=*"))
     assert night.known() == {}
     assert night.outcomes == []

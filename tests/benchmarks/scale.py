@@ -1,0 +1,299 @@
+"""A simulated backfill of fleets that grow, on the virtual clock: how long it takes, and what it takes of this machine.
+
+Run by hand: `python -m tests.benchmarks.scale [--accounts 10 100 1000 10000 100000] [--apps 50] [--days 365]`. Plan,
+schedule, ward, walks, client, quotas, tokens and the fold into a report are the real ones; behind the transport is an
+API that holds no call. There is no landing zone and no ledger, and time passes only where something waits. Each fleet
+has a process of its own.
+
+So that the largest fleet takes minutes, calls are few: the mean of an account's day is 0.3, by Zipf's law from 0.03 to
+300, so that nine of ten slices are a page and some are a hundred.
+"""
+
+import argparse
+import asyncio
+import resource
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+import anyio
+import orjson
+
+from harvester.api.client import Client
+from harvester.api.effort import Retry, Surroundings
+from harvester.api.envelope import Request, Response
+from harvester.api.quota import Limits, Quota
+from harvester.api.traffic import Traffic
+from harvester.foresight import Expected
+from harvester.harvest.assignment import Assignment
+from harvester.harvest.planning import Planning
+from harvester.harvest.queue import Queue
+from harvester.harvest.schedule import Schedule, Terms
+from harvester.model import BEIJING, Account, AccountId, AppName, End, Outcome, Slice, Status, TokenName
+from harvester.plan import Scope
+from harvester.report.summary import Report, fold
+from tests.credentials import credentials, fleet
+from tests.flows import NOW_S, TODAY, last_days
+from tests.virtual_time import PureVirtualTimeLoop
+
+PER_MINUTE: Final = 1_000
+LATENCY_S: Final = 0.3
+IN_FLIGHT: Final = 256
+PAGE_SIZE: Final = 100
+LEAST_A_DAY: Final = 0.03
+MOST_A_DAY: Final = 300.0
+_SECONDS: Final = 86_400
+_MIB: Final = 2**20 if sys.platform == "darwin" else 2**10
+"""Of `ru_maxrss`."""
+
+
+class ScarceApi:
+    """Answers as the API would, newest calls first, cursor exclusive; holds nothing of an account.
+
+    A `Transport`. How many calls an account has on a day follows from a hash of both.
+
+    Attributes:
+        worst_minute: The most requests of an app in a minute of the clock.
+    """
+
+    def __init__(self) -> None:
+        self.worst_minute = 0
+        self._minute = 0
+        self._sent: Counter[str] = Counter()
+        """In this minute, by app."""
+
+    async def send(self, request: Request) -> Response:
+        """See `Transport.send`."""
+        given = dict(part.split("=", 1) for part in request.query.split("&"))
+        self._count(given["access_token"])
+        await anyio.sleep(LATENCY_S)
+        account, size = int(given["account_id"]), int(given["page_size"])
+        first, last = ordinal(given["start_date"]), ordinal(given["end_date"])
+        counts = [calls_on(account, day) for day in range(first, last + 1)]
+        total = sum(counts)
+        after = given.get("search_after", "").replace("%3A", ":").replace("%20", " ")
+        lines = ",".join(_page(account, first, counts, after, size)) if total else ""
+        info = f'{{"page":1,"page_size":{size},"total_number":{total},"total_page":{-(-total // size)}}}'
+        body = f'{{"code":0,"message":"","data":{{"page_info":{info},"entities":[{lines}]}}}}'
+        return Response(200, {}, body.encode())
+
+    def _count(self, app: str) -> None:
+        minute = int(anyio.current_time() // 60)
+        if minute > self._minute:
+            self._minute = minute
+            self._sent.clear()
+        self._sent[app] += 1
+        self.worst_minute = max(self.worst_minute, self._sent[app])
+
+
+def ordinal(day: str) -> int:
+    """The number of a day."""
+    return datetime.fromisoformat(day).toordinal()
+
+
+def chance(one: int, other: int) -> float:
+    """A hash of two numbers, uniform in [0, 1)."""
+    mixed = (one * 0x9E3779B97F4A7C15 + other * 0xC2B2AE3D27D4EB4F) & 0xFFFFFFFFFFFFFFFF
+    mixed = ((mixed ^ mixed >> 29) * 0xBF58476D1CE4E5B9) & 0xFFFFFFFFFFFFFFFF
+    return (mixed ^ mixed >> 32) / 2**64
+
+
+def calls_on(account: int, day: int) -> int:
+    """How many calls an account has on a day: its mean, rounded up or down by chance."""
+    mean = min(MOST_A_DAY, LEAST_A_DAY / (1.0 - chance(account, 0)))
+    return int(mean + chance(account, day))
+
+
+def _page(account: int, first: int, counts: list[int], after: str, size: int) -> Iterator[str]:
+    """The calls before a second, the newest first; no two of an account's calls share a second."""
+    for place in range(len(counts) - 1, -1, -1):
+        day = datetime.fromordinal(first + place).date().isoformat()
+        if not counts[place] or (after and day > after[:10]):
+            continue
+        for number in range(counts[place] - 1, -1, -1):
+            second = number * _SECONDS // counts[place]
+            start = f"{day} {second // 3600:02}:{second // 60 % 60:02}:{second % 60:02}"
+            if after and start >= after:
+                continue
+            yield f'{{"call_id":"{account}-{first + place}-{number}","call_start_time":"{start}"}}'
+            size -= 1
+            if not size:
+                return
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    """What one fleet took.
+
+    Attributes:
+        accounts: How many.
+        slices: That ended, all of them complete.
+        calls: That were handed to the landing.
+        requests: That were sent.
+        least: That a clairvoyant would have sent.
+        took_s: Until the last slice ended, simulated.
+        bound_s: The most of: an app's requests ÷ its quota; the longest chain of pages × the time of an answer.
+        worst_minute: Requests of an app in a minute of the clock.
+        cpu_s: Of this machine, from the first request to the last.
+        peak_mib: Of memory.
+        beyond_mib: Of that, what came after the list of accounts was made.
+    """
+
+    accounts: int
+    slices: int
+    calls: int
+    requests: int
+    least: int
+    took_s: float
+    bound_s: float
+    worst_minute: int
+    cpu_s: float
+    peak_mib: float
+    beyond_mib: float
+
+
+class Backfill:
+    """One backfill: what `run.py` puts together, but for what lands and what is remembered.
+
+    Args:
+        accounts: Whose.
+        apps: That share them.
+        days: Up to yesterday.
+    """
+
+    def __init__(self, accounts: list[Account], apps: list[AppName], days: int) -> None:
+        window = last_days(days)
+        self.api = ScarceApi()
+        limits = {app: Limits(per_minute=PER_MINUTE) for app in apps}
+        assignment = Assignment(
+            base_url="", timeout_s=30, page_size=PAGE_SIZE, accounts=accounts, in_flight=IN_FLIGHT, limits=limits,
+            scope=Scope(window=window, today=TODAY), tokens={TokenName(app): credentials(app, app) for app in apps},
+            retry=Retry(), output_dir=Path(), state_dir=Path(), compression="none", fleet=(),
+        )  # fmt: skip
+        self._planning = Planning(assignment, None)
+        traffic = Traffic(IN_FLIGHT, self._wall, accounts=len(accounts))
+        self.quotas = {app: Quota(app, one, traffic) for app, one in limits.items()}
+        tokens = fleet({TokenName(app): app for app in apps}, self.api, self._wall)
+        around = Surroundings(wall=self._wall, chance=lambda: 0.5)
+        client = Client(self.api, self.quotas, tokens, Retry(), around)
+        self._queue = Queue()
+        self._schedule = Schedule(client, self._queue, self._opened, Terms(page_size=PAGE_SIZE, workers=IN_FLIGHT))
+        self._open: dict[Slice, Expected] = {}
+        started = datetime.fromtimestamp(NOW_S, BEIJING)
+        self.report = Report(run_id="scale", window=window, accounts=len(accounts), started=started)
+        self.least = 0
+        self.longest = 0
+        self.ended_at = 0.0
+
+    @staticmethod
+    def _wall() -> float:
+        return NOW_S + anyio.current_time()
+
+    async def run(self) -> None:
+        """Walks everything."""
+        await self._schedule.run(self._planning.plans, self._drain)
+
+    def _opened(self, one: Slice) -> None:
+        self._open[one] = self._planning.expected(one)
+
+    async def _drain(self) -> None:
+        while (message := await self._queue.get()) is not None:
+            if isinstance(message, End):
+                self._ended(message)
+
+    def _ended(self, end: End) -> None:
+        receipt = end.receipt
+        assert end.status is Status.COMPLETE, end
+        assert receipt is not None, end
+        self.least += max(1, -(-receipt.distinct // PAGE_SIZE))
+        self.longest = max(self.longest, receipt.requests)
+        self.ended_at = anyio.current_time()
+        outcome = Outcome(slice=end.slice, status=end.status, receipt=receipt, landed=receipt.distinct)
+        self.report = fold(self.report, outcome, self._open.pop(end.slice))
+
+
+def simulate(number: int, apps: int, days: int) -> Figures:
+    """One fleet; to be asked for once in a process, since a process's peak of memory does not fall again."""
+    names = [AppName(f"app{one}") for one in range(apps)]
+    accounts = [
+        Account(id=AccountId(20_000_000 + 7 * one), token=TokenName(names[one % apps]), app=names[one % apps])
+        for one in range(number)
+    ]
+    before_mib = _peak_mib()
+    began = time.process_time()
+
+    async def backfill() -> Backfill:
+        one = Backfill(accounts, names[:number], days)
+        await one.run()
+        return one
+
+    with asyncio.Runner(loop_factory=PureVirtualTimeLoop) as runner:
+        done = runner.run(backfill())
+    requests = max(quota.sent for quota in done.quotas.values())
+    return Figures(
+        accounts=number,
+        slices=done.report.slices[Status.COMPLETE],
+        calls=done.report.calls,
+        requests=sum(quota.sent for quota in done.quotas.values()),
+        least=done.least,
+        took_s=done.ended_at,
+        bound_s=max(requests / PER_MINUTE * 60, done.longest * LATENCY_S),
+        worst_minute=done.api.worst_minute,
+        cpu_s=time.process_time() - began,
+        peak_mib=_peak_mib(),
+        beyond_mib=_peak_mib() - before_mib,
+    )
+
+
+def _peak_mib() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / _MIB
+
+
+def main() -> None:
+    """Prints the table."""
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.scale", description=__doc__)
+    parser.add_argument("--accounts", type=int, nargs="+", default=[10, 100, 1_000, 10_000, 100_000])
+    parser.add_argument("--apps", type=int, default=50)
+    parser.add_argument("--days", type=int, default=365)
+    parser.add_argument("--here", action="store_true", help="one fleet, in this process, as JSON")
+    given = parser.parse_args()
+    if given.here:
+        sys.stdout.buffer.write(orjson.dumps(asdict(simulate(given.accounts[0], given.apps, given.days))))
+        return
+    print(f"{given.apps} apps of {PER_MINUTE:,} a minute, {LATENCY_S} s an answer, {given.days} days")
+    print("| accounts | slices | calls | requests | of the least | took | of the bound | worst minute", end=" ")
+    print("| CPU a slice | a request | memory | beyond the accounts |")
+    print("|---|---|---|---|---|---|---|---|---|---|---|---|")
+    for accounts in given.accounts:
+        options = ["--here", "--accounts", str(accounts), "--apps", str(given.apps), "--days", str(given.days)]
+        command = [sys.executable, "-m", "tests.benchmarks.scale", *options]
+        show(Figures(**orjson.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout)))
+
+
+def show(one: Figures) -> None:
+    """A line of the table."""
+    cells = [
+        f"{one.accounts:,}",
+        f"{one.slices:,}",
+        f"{one.calls:,}",
+        f"{one.requests:,}",
+        f"{one.requests / one.least:.3f}",
+        f"{one.took_s:,.0f} s",
+        f"{one.took_s / one.bound_s:.3f}",
+        f"{one.worst_minute:,}",
+        f"{1e6 * one.cpu_s / one.slices:.0f} µs",
+        f"{1e6 * one.cpu_s / one.requests:.0f} µs",
+        f"{one.peak_mib:.0f} MiB",
+        f"{one.beyond_mib:.0f} MiB",
+    ]
+    print(f"| {' | '.join(cells)} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
