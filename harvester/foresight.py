@@ -9,6 +9,8 @@ from typing import Final
 from harvester.model import AccountId, Window
 from harvester.usage import Experience
 
+LONGEST: Final = 200
+"""Pages of a walk, about: the pages of a walk can only come one after the other, and a longer one would end last."""
 _RATIO_MIN: Final = 0.5
 """Giant seconds are read by larger pages, so a walk may take fewer requests than its calls fill pages."""
 _RATIO_MAX: Final = 20.0
@@ -120,6 +122,19 @@ class Foresight:
         weeks, rest = divmod(len(window), 7)
         first = window.start.weekday()
         return weeks * sum(self._week) + sum((*self._week, *self._week)[first : first + rest])
+
+    def pages_of(self, account: AccountId, days: int) -> int:
+        """Whole pages that so many days of an account fill, about; 0 for an account that nothing is known of."""
+        calls_a_day = self._experience.get(account, Experience()).calls_a_day
+        return int((calls_a_day or 0.0) * days / self._page_size)
+
+    def parts_of(self, account: AccountId, window: Window) -> Sequence[Window]:
+        """A window in equal parts that take at most `LONGEST` pages each, as far as days allow, the latest first.
+
+        An account that is quiet, or that nothing is known of, has just the whole.
+        """
+        parts = ceil(self.pages_of(account, len(window)) / LONGEST)
+        return tuple(window.split(ceil(len(window) / max(1, parts))))
 
     def _pages(self, calls: float, spread: float = 0.0) -> float:
         """Pages that so many calls fill, at least one: the mean over all numbers that it may be.

@@ -23,6 +23,7 @@ FLOORS = (
         "harvester.harvest.desk",
         "harvester.harvest.span",
         "harvester.harvest.mend",
+        "harvester.harvest.far",
         "harvester.harvest.saved",
         "harvester.harvest.walk",
         "harvester.harvest.checkup.evidence",

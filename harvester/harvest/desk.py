@@ -126,6 +126,8 @@ class Desk:
         findings: What is known of the API; grows.
         doubts_end: Whether a hint says that calls of `end_date` are not returned. It is a reason to ask for a day more
             from the first request on, while no answer has shown how it is; never taken for known, and never saved.
+        uncounted: Whether the slice was narrowed since its calls were counted: they have to be counted again.
+        steady: Whether no call has come in since then, as far as the last answer's count tells; never saved.
         requests: Pages asked for, by this walk and by those that it goes on from.
         wasted: How many of them a stop left without effect: what was under way had to be begun again.
         began: How many there were when that began which a resumed walk would have to begin again.
@@ -142,6 +144,8 @@ class Desk:
     page_size: int
     findings: Findings
     doubts_end: bool = False
+    uncounted: bool = False
+    steady: bool = False
     requests: int = 0
     wasted: int = 0
     began: int = 0

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from datetime import date
 
 from harvester.harvest.desk import Asking, Count, Desk, Seen
-from harvester.harvest.span import Reading, capacity_of, keys_of, read_on
+from harvester.harvest.span import Reading, capacity_of, count_anew, keys_of, read_on
 from harvester.model import Page, Window
 
 MAX_DIFFERENCE_DAYS = 30
@@ -99,7 +99,7 @@ class Mender:
         desk, progress = self._desk, self._progress
         while not reading.over:
             desk.begin()
-            yield from read_on(desk, reading)
+            yield from (count_anew if desk.uncounted else read_on)(desk, reading)
             reading.seen.forget_before(reading.course.cursor, reading.course.direction)
         pages = (reading.total or 0) // max(1, desk.size)
         allowed = MENDING_REQUESTS + 11 * (desk.spent - reading.since) + 4 * pages

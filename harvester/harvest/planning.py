@@ -12,7 +12,7 @@ from harvester.harvest.assignment import Assignment
 from harvester.harvest.foresight import begun_slices, foresight_of, was_read
 from harvester.landing.ledger import Ledger
 from harvester.model import Account, AccountId, AppName, Slice, Window
-from harvester.plan import Earlier, plan, thrifty_plan
+from harvester.plan import SLICE_DAYS, Earlier, plan, thrifty_plan
 from harvester.report.left import Left, left_of
 from harvester.triage import Poison
 
@@ -25,6 +25,10 @@ class Planning:
 
     A run that a budget may end (of requests, of time, or its app's of the day) pays the oldest debts first; any other
     reads the latest days first. `plan.py` has both orders.
+
+    The longest debts start first, since they end last: accounts that are known to take many pages have the first turns,
+    all others theirs in the config's order; and the windows of such an account are narrower, so that several are read
+    at a time.
 
     Args:
         assignment: What to do.
@@ -105,16 +109,28 @@ class Planning:
         queued, poisoned = (ledger.queued(), _in_turn(ledger.poison())) if ledger else ({}, {})
         plans = {}
         for app, accounts in by_app.items():
+            days = min(len(assignment.scope.window), SLICE_DAYS)
+            accounts.sort(key=lambda account: -self._foresight.pages_of(account.id, days))
             ids = [account.id for account in accounts]
             complete_days = partial(ledger.complete_days, accounts=ids) if ledger else _nothing_complete
             begun = [one for one in self.begun if one.account.app == app]
             earlier = Earlier(begun=begun, queued=queued, tonight=self.tonight, poisoned=poisoned)
-            plans[app] = (
+            plans[app] = self._in_parts(
                 thrifty_plan(accounts, assignment.scope, complete_days, self._cost, earlier)
                 if self.is_thrifty(app)
                 else plan(accounts, assignment.scope, complete_days, earlier)
             )
         return plans
+
+    def _in_parts(self, slices: Iterator[Slice]) -> Iterator[Slice]:
+        """Slices of a plan, those that would be too long in parts; what was begun goes on as it is."""
+        for one in slices:
+            parts = () if one in self.begun else self._foresight.parts_of(one.account.id, one.window)
+            if len(parts) > 1:
+                self._foreseen.pop(one, None)
+                yield from (Slice(one.account, part) for part in parts)
+            else:
+                yield one
 
     def _cost(self, one: Slice) -> float:
         if not self._asking:

@@ -20,10 +20,13 @@ STATE_VERSION = 1
 """Raised with every change of what is saved or of what it means: older states are then read no more."""
 
 
-class _State(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What is saved: of the desk, all but what is handed on with each step; see `Desk` and `Progress`."""
+class _State(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What is saved: of the desk, all but what is handed on with each step; see `Desk` and `Progress`.
 
-    version: int = STATE_VERSION
+    `uncounted` came later: states that are without it are as they always were.
+    """
+
+    version: int
     account_id: int
     window: Window
     findings: Findings
@@ -33,6 +36,7 @@ class _State(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     witness: date | None
     strays: set[str]
     progress: Progress
+    uncounted: bool = False
 
 
 _ENCODER, _DECODER = Encoder(order="deterministic"), Decoder(_State)
@@ -45,6 +49,7 @@ def save(desk: Desk, progress: Progress) -> bytes:
     """
     return _ENCODER.encode(
         _State(
+            version=STATE_VERSION,
             account_id=desk.account_id,
             window=desk.window,
             findings=desk.findings,
@@ -54,6 +59,7 @@ def save(desk: Desk, progress: Progress) -> bytes:
             witness=desk.witness,
             strays=desk.strays,
             progress=progress,
+            uncounted=desk.uncounted,
         )
     )
 
@@ -79,6 +85,7 @@ def restore(saved: bytes, desk: Desk) -> Progress | None:
     desk.findings = desk.findings.merge(state.findings)
     desk.requests = desk.began = state.requests
     desk.wasted, desk.read, desk.witness, desk.strays = state.wasted, state.read, state.witness, state.strays
+    desk.uncounted = state.uncounted
     return state.progress
 
 
@@ -88,11 +95,13 @@ def _can_be(state: _State) -> bool:
     parts = {str(part): part for part in _parts(window)}
     days = {str(day): Window(day, day) for day in window}
     untouched = not (progress.weighed or progress.days or progress.unknown)
-    return (
+    under_way = not progress.settled and progress.reading and not progress.reading.over and progress.reading.resumable
+    return bool(
         state.version == STATE_VERSION
         and state.wasted <= state.requests
         and (state.witness is None or state.witness in window)
         and (progress.settled or untouched)
+        and (under_way or not state.uncounted)
         and progress.unknown != ""
         and all(part in parts and _is_proof(proof, parts[part]) for part, proof in progress.weighed.items())
         and all(day in days and _is_proof(proof, days[day]) for day, proof in progress.days.items())

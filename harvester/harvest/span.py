@@ -175,6 +175,7 @@ def read_on(desk: Desk, reading: Reading) -> Asking[None]:
     look = Look.at(page.calls, course.cursor)
     passed = seen.passed(course.cursor, course.direction, inclusive=look.at_cursor)
     expected = _expected(reading.total, page, passed)
+    desk.steady = page.total is not None and expected == reading.total
     has_all = not full and expected is not None and seen.count >= expected
     if has_all or not page.calls:
         reading.end(sound=True)  # a full page never does: its total may be capped, or calls may have come in
@@ -183,6 +184,19 @@ def read_on(desk: Desk, reading: Reading) -> Asking[None]:
     if course.stepped_over and full:
         reading.doubtful.add(course.stepped_over)
     if not course.advance(look):
+        reading.end(sound=False)
+
+
+def count_anew(desk: Desk, reading: Reading) -> Asking[None]:
+    """Counts the calls of a window that was narrowed while it was read; the reading goes on where it was.
+
+    Nothing but the count is taken: these calls were read, or will be. What comes in later is more, never fewer.
+    """
+    page = yield from desk.ask(reading.wire)
+    desk.uncounted = False
+    if isinstance(page, Page):
+        reading.total = page.total
+    else:
         reading.end(sound=False)
 
 

@@ -23,6 +23,7 @@ from typing import Self
 
 from harvester.calls import NO_CALLS, Calls, Stray
 from harvester.harvest.desk import Asking, Desk, Findings
+from harvester.harvest.far import Far
 from harvester.harvest.mend import MAX_DIFFERENCE_DAYS, Mender, Progress
 from harvester.harvest.saved import restore, save
 from harvester.harvest.span import Reading, keys_of
@@ -112,6 +113,34 @@ class Walk:
     def doubt_the_end(self) -> None:
         """A hint says that calls of `end_date` are not returned. To be called before `begin`; see `Desk.doubts_end`."""
         self._desk.doubts_end = True
+
+    @property
+    def far(self) -> Far | None:
+        """What it could give away now; `None` for nothing."""
+        return Far.ahead_of(self._desk, self._progress)
+
+    def give_away(self, far: Far, keep: int) -> Window:
+        """Leaves the days to another walk that are too far ahead; goes on with `begin`, in a window of its own then.
+
+        Args:
+            far: What it has, right now.
+            keep: About so many pages of what is still to be read.
+
+        Returns:
+            The days that are another walk's now: one at least. Nothing that was read is of them.
+        """
+        kept, given = far.split(keep)
+        desk, reading = self._desk, self._progress.reading
+        if reading:
+            desk.window = reading.window = reading.wire = kept
+        desk.uncounted = True
+        self._asking = _walk(desk, self._progress)
+        return given
+
+    @property
+    def window(self) -> Window:
+        """The days that are its own."""
+        return self._desk.window
 
     def begin(self) -> Query | Receipt:
         """The first query, to be asked for once; of a resumed walk, the receipt if nothing is left to ask."""

@@ -130,6 +130,18 @@ def test_a_state_stays_small() -> None:
     assert max(map(len, STATES)) < 3_000
 
 
+def test_a_state_from_before_slices_could_be_narrowed_is_read() -> None:
+    """What is usual is not written: such a state is, byte by byte, as it was then; only a count that is due is told."""
+    assert all(b"uncounted" not in saved for saved in STATES)
+    due = changed(READING, ("uncounted",), True)
+    walk = resumed(due)
+    assert walk is not None
+    assert walk.state() == due
+    query = walk.begin()
+    assert isinstance(query, Query)
+    assert query.after is None, "the calls are counted first"
+
+
 # ── what is not believed ──────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -200,6 +212,8 @@ COURSE = ("progress", "reading", "course")
 PROOF: dict[str, object] = {"total": 1, "distinct": 1, "reason": None, "strays": 0, "short": []}
 DAY = str(FIRST_DAY)
 IMPOSSIBLE: dict[str, tuple[Sequence[str | int], object]] = {
+    "a count that is due of nothing that is being read": (("uncounted",), True),
+    "a count that is not due, in another dress": (("uncounted",), False),
     "another version": (("version",), 2),
     "more wasted than asked for": (("wasted",), 99),
     "a witness of other days": (("witness",), "2024-02-27"),
