@@ -79,6 +79,8 @@ class Foresight:
         self._experience = experience
         self._page_size = page_size
         self._week = week
+        self._whole_week = sum(week)
+        self._two_weeks = (*week, *week)
         means = [one.calls_a_day for one in experience.values() if one.calls_a_day is not None]
         self._mean = sum(means) / len(means) if means else None
         requests, least = (sum(getattr(one, name) for one in experience.values()) for name in ("requests", "least"))
@@ -121,11 +123,11 @@ class Foresight:
             return sum(self._week[day.weekday()] for day in window if day not in counts)
         weeks, rest = divmod(len(window), 7)
         first = window.start.weekday()
-        return weeks * sum(self._week) + sum((*self._week, *self._week)[first : first + rest])
+        return weeks * self._whole_week + sum(self._two_weeks[first : first + rest])
 
     def pages_of(self, account: AccountId, days: int) -> int:
         """Whole pages that so many days of an account fill, about; 0 for an account that nothing is known of."""
-        calls_a_day = self._experience.get(account, Experience()).calls_a_day
+        calls_a_day = self._experience.get(account, _NOTHING).calls_a_day
         return int((calls_a_day or 0.0) * days / self._page_size)
 
     def parts_of(self, account: AccountId, window: Window) -> Sequence[Window]:
@@ -134,7 +136,7 @@ class Foresight:
         An account that is quiet, or that nothing is known of, has just the whole.
         """
         parts = ceil(self.pages_of(account, len(window)) / LONGEST)
-        return tuple(window.split(ceil(len(window) / max(1, parts))))
+        return (window,) if parts <= 1 else tuple(window.split(ceil(len(window) / parts)))
 
     def _pages(self, calls: float, spread: float = 0.0) -> float:
         """Pages that so many calls fill, at least one: the mean over all numbers that it may be.
@@ -149,7 +151,7 @@ class Foresight:
         pages, around = calls / self._page_size, spread / self._page_size
         if around < _HARDLY_ANY:
             return max(1.0, ceil(pages))
-        return (_sum_of_pages(pages + around) - _sum_of_pages(pages - around)) / (2 * around)
+        return max(1.0, (_sum_of_pages(pages + around) - _sum_of_pages(pages - around)) / (2 * around))
 
 
 def weekly(days: Iterable[tuple[date, int]]) -> tuple[float, ...]:

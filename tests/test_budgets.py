@@ -54,7 +54,7 @@ def lacking(assignment: Assignment) -> dict[AccountId, set[date]]:
     window, ids = assignment.scope.window, [account.id for account in assignment.accounts]
     with Ledger.open(assignment.state_dir) as ledger:
         complete = ledger.complete_days(window, ids)
-    return {one: set(window) - complete[one] for one in ids}
+    return {one: set(window) - complete.get(one, set()) for one in ids}
 
 
 def said(text: str, pattern: str) -> tuple[int, ...]:

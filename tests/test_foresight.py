@@ -112,6 +112,16 @@ def test_a_sunday_is_not_a_monday() -> None:
     assert foresight.expect(ONE, window, {}).requests == approx(10 * week[6] + 0.5, rel=0.02)
 
 
+@given(st.lists(st.floats(0.2, 2), min_size=7, max_size=7), st.integers(0, 6), st.integers(1, 100))
+def test_days_never_read_weigh_what_each_of_them_does(week: list[float], first: int, days: int) -> None:
+    """Of a window that was never read as much is expected as of its days, one by one."""
+    foresight = Foresight({ONE: Experience(calls_a_day=1.0)}, 1, week)
+    start = MONDAY + ONE_DAY * first
+    window = Window(start, start + ONE_DAY * (days - 1))
+    assert foresight._weight(window, {}) == approx(sum(week[day.weekday()] for day in window))
+    assert foresight._weight(window, {MONDAY - ONE_DAY: 9}) == approx(foresight._weight(window, {}))
+
+
 def test_of_little_nothing_is_concluded() -> None:
     """A weekday without calls enough has the mean, and none is thought to be quite empty or overflowing."""
     assert weekly([]) == EVEN_WEEK

@@ -125,7 +125,7 @@ class Planning:
     def _in_parts(self, slices: Iterator[Slice]) -> Iterator[Slice]:
         """Slices of a plan, those that would be too long in parts; what was begun goes on as it is."""
         for one in slices:
-            parts = () if one in self.begun else self._foresight.parts_of(one.account.id, one.window)
+            parts = () if self.reached(one) else self._foresight.parts_of(one.account.id, one.window)
             if len(parts) > 1:
                 self._foreseen.pop(one, None)
                 yield from (Slice(one.account, part) for part in parts)

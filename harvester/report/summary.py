@@ -12,6 +12,7 @@ from harvester.model import AppName, Outcome, Status, TokenName, Window
 from harvester.report import left as what_is_left
 from harvester.report import sick as who_is_sick
 from harvester.report import troubles as causes
+from harvester.report.grown import plus
 from harvester.report.left import Left
 from harvester.report.sick import Sick
 from harvester.report.troubles import Trouble, trouble
@@ -85,7 +86,7 @@ class Report:
     missing_on: tuple[Missing, ...] = ()
     resumed: int = 0
     completed_before: int = 0
-    notes: tuple[str, ...] = ()
+    notes: Sequence[str] = ()
     quarantined: int = 0
     requests: Mapping[AppName, int] = field(default_factory=dict)
     predicted: float = 0.0
@@ -93,7 +94,7 @@ class Report:
     failed_attempts: int = 0
     dead_tokens: Mapping[TokenName, str] = field(default_factory=dict)
     no_token_works: bool = False
-    troubles: tuple[Trouble, ...] = ()
+    troubles: Sequence[Trouble] = ()
     sick: Sick = field(default_factory=Sick)
     ended_by: str | None = None
     exit_code: ExitCode = ExitCode.COMPLETE
@@ -119,7 +120,7 @@ def fold(report: Report, outcome: Outcome, expected: Expected | None = None) -> 
     slices[outcome.status] += 1
     lacking = report.troubles
     if outcome.status is not Status.COMPLETE:
-        lacking = (*lacking, trouble(outcome.slice, outcome.status, outcome.reason or "no reason is known"))
+        lacking = plus(lacking, [trouble(outcome.slice, outcome.status, outcome.reason or "no reason is known")])
     return replace(
         report,
         slices=slices,
@@ -130,7 +131,7 @@ def fold(report: Report, outcome: Outcome, expected: Expected | None = None) -> 
         dropped=report.dropped + outcome.dropped,
         missing_on=_with_missing(report.missing_on, outcome),
         resumed=report.resumed + outcome.resumed,
-        notes=report.notes + outcome.notes,
+        notes=plus(report.notes, outcome.notes),
         quarantined=report.quarantined + outcome.quarantined,
         troubles=lacking,
         predicted=report.predicted + (expected.requests if expected and receipt else 0.0),
@@ -164,7 +165,7 @@ def exit_code(report: Report, signalled: ExitCode | None) -> ExitCode:
 
 def to_json(report: Report) -> dict[str, Any]:
     """The report as `runs/<run_id>.json` and `--summary` hold it."""
-    values = asdict(report)
+    values = asdict(replace(report, troubles=tuple(report.troubles), notes=tuple(report.notes)))
     values["window"] = {"start": report.window.start, "end": report.window.end}
     values["slices"] = {str(status): report.slices.get(status, 0) for status in Status if status is not Status.DIVIDED}
     values["predicted"] = round(report.predicted)

@@ -1,6 +1,7 @@
 """The slices of a run that are not complete, and why: as values, and their words. Pure."""
 
 import re
+import sys
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -26,14 +27,14 @@ class Trouble:
 
 
 def trouble(one: Slice, status: Status, reason: str) -> Trouble:
-    """A slice that is not complete."""
+    """A slice that is not complete. Of a fleet whose token is dead there are many: they share their texts."""
     account = one.account
     return Trouble(
         account_id=None if account.id == NOBODY else account.id,
         account_name=account.name,
-        window=str(one.window),
+        window=sys.intern(str(one.window)),
         status=status,
-        reason=reason,
+        reason=sys.intern(reason),
     )
 
 

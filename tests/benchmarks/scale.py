@@ -38,6 +38,7 @@ from harvester.harvest.schedule import Schedule, Terms
 from harvester.model import BEIJING, Account, AccountId, AppName, End, Outcome, Slice, Status, TokenName
 from harvester.plan import Scope
 from harvester.report.summary import Report, fold
+from harvester.tuning import tune
 from tests.credentials import credentials, fleet
 from tests.flows import NOW_S, TODAY, last_days
 from tests.virtual_time import PureVirtualTimeLoop
@@ -138,7 +139,7 @@ class Figures:
         requests: That were sent.
         least: That a clairvoyant would have sent.
         took_s: Until the last slice ended, simulated.
-        bound_s: The most of: an app's requests ÷ its quota; the longest chain of pages × the time of an answer.
+        bound_s: The most of: an app's requests ÷ its quota; the longest chain of pages, one after the other.
         worst_minute: Requests of an app in a minute of the clock.
         cpu_s: Of this machine, from the first request to the last.
         peak_mib: Of memory.
@@ -165,9 +166,10 @@ class Backfill:
         accounts: Whose.
         apps: That share them.
         days: Up to yesterday.
+        workers: Slices that an app has open at a time.
     """
 
-    def __init__(self, accounts: list[Account], apps: list[AppName], days: int) -> None:
+    def __init__(self, accounts: list[Account], apps: list[AppName], days: int, workers: int) -> None:
         window = last_days(days)
         self.api = ScarceApi()
         limits = {app: Limits(per_minute=PER_MINUTE) for app in apps}
@@ -183,7 +185,7 @@ class Backfill:
         around = Surroundings(wall=self._wall, chance=lambda: 0.5)
         client = Client(self.api, self.quotas, tokens, Retry(), around)
         self._queue = Queue()
-        self._schedule = Schedule(client, self._queue, self._opened, Terms(page_size=PAGE_SIZE, workers=IN_FLIGHT))
+        self._schedule = Schedule(client, self._queue, self._opened, Terms(page_size=PAGE_SIZE, workers=workers))
         self._open: dict[Slice, Expected] = {}
         started = datetime.fromtimestamp(NOW_S, BEIJING)
         self.report = Report(run_id="scale", window=window, accounts=len(accounts), started=started)
@@ -218,18 +220,19 @@ class Backfill:
         self.report = fold(self.report, outcome, self._open.pop(end.slice))
 
 
-def simulate(number: int, apps: int, days: int) -> Figures:
+def simulate(number: int, apps: int, days: int, workers: int) -> Figures:
     """One fleet; to be asked for once in a process, since a process's peak of memory does not fall again."""
     names = [AppName(f"app{one}") for one in range(apps)]
     accounts = [
         Account(id=AccountId(20_000_000 + 7 * one), token=TokenName(names[one % apps]), app=names[one % apps])
         for one in range(number)
     ]
+    tune()
     before_mib = _peak_mib()
     began = time.process_time()
 
     async def backfill() -> Backfill:
-        one = Backfill(accounts, names[:number], days)
+        one = Backfill(accounts, names[:number], days, workers)
         await one.run()
         return one
 
@@ -261,18 +264,20 @@ def main() -> None:
     parser.add_argument("--accounts", type=int, nargs="+", default=[10, 100, 1_000, 10_000, 100_000])
     parser.add_argument("--apps", type=int, default=50)
     parser.add_argument("--days", type=int, default=365)
+    parser.add_argument("--workers", type=int, default=IN_FLIGHT, help="open slices of an app; by default as in a run")
     parser.add_argument("--here", action="store_true", help="one fleet, in this process, as JSON")
     given = parser.parse_args()
     if given.here:
-        sys.stdout.buffer.write(orjson.dumps(asdict(simulate(given.accounts[0], given.apps, given.days))))
+        figures = simulate(given.accounts[0], given.apps, given.days, given.workers)
+        sys.stdout.buffer.write(orjson.dumps(asdict(figures)))
         return
     print(f"{given.apps} apps of {PER_MINUTE:,} a minute, {LATENCY_S} s an answer, {given.days} days")
     print("| accounts | slices | calls | requests | of the least | took | of the bound | worst minute", end=" ")
     print("| CPU a slice | a request | memory | beyond the accounts |")
     print("|---|---|---|---|---|---|---|---|---|---|---|---|")
     for accounts in given.accounts:
-        options = ["--here", "--accounts", str(accounts), "--apps", str(given.apps), "--days", str(given.days)]
-        command = [sys.executable, "-m", "tests.benchmarks.scale", *options]
+        options = [f"--accounts={accounts}", f"--apps={given.apps}", f"--days={given.days}"]
+        command = [sys.executable, "-m", "tests.benchmarks.scale", "--here", *options, f"--workers={given.workers}"]
         show(Figures(**orjson.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout)))
 
 

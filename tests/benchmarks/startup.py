@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Final
@@ -61,15 +62,15 @@ def main() -> None:
 
         print("| what | took | CPU |")
         print("|---|---|---|")
-        show("`--version`", given.rounds, lambda: to_its_end("--version"))
+        show("`--version`", given.rounds, partial(to_its_end, "--version"))
         for known in (0, *given.known):
-            config = str(fleet(given.accounts, known) / "nightly.toml")
-            what = f"`plan`, {given.accounts:,} accounts × {given.days} days, {known} of them complete"
-            show(what, given.rounds, lambda config=config: to_its_end("plan", config))
+            planned = partial(to_its_end, "plan", str(fleet(given.accounts, known) / "nightly.toml"))
+            what = f"`plan`, {given.accounts:,} accounts over {given.days} days, {known} of them complete"
+            show(what, given.rounds, planned)
         for accounts, known in ((FEW, 0), *((given.accounts, known) for known in (0, *given.known))):
-            folder = fleet(accounts, known)
+            begun = partial(to_its_first_request, fleet(accounts, known), server)
             what = f"`run` to its first request, {accounts:,} accounts, {known} days complete"
-            show(what, given.rounds, lambda folder=folder: to_its_first_request(folder, server))
+            show(what, given.rounds, begun)
 
 
 def made(folder: Path, base_url: str, accounts: int, days: int, known: int) -> Path:

@@ -187,7 +187,8 @@ def test_complete_days_of_many_accounts(ledger: Ledger) -> None:
     found = ledger.complete_days(always, [AccountId(number) for number in (1, 2, 3, 4)])
     assert found == {1: {always.start, always.end}, 2: {always.start, always.end}, 3: {date(2023, 12, 31)}}
     assert found[AccountId(1)] is found[AccountId(2)]
-    assert ledger.extents([AccountId(1), AccountId(3)]) == {1: always, 3: Window(date(2023, 12, 31), date(2023, 12, 31))}
+    last = Window(date(2023, 12, 31), date(2023, 12, 31))
+    assert ledger.extents([AccountId(1), AccountId(3), AccountId(4)]) == {1: always, 3: last}
 
 
 def test_queued_days(ledger: Ledger) -> None:
