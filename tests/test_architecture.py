@@ -80,14 +80,14 @@ FORBIDDEN = {
 """Rooms that must not know each other though their floors would allow it: (room, what it must not import)."""
 PURE = (
     "calls", "model", "errors", "inspection", "usage", "record", "plan", "foresight", "roll", "enrolment",
-    "api.accounts", "api.codes", "api.protocol", "api.decisions", "api.clock", "api.quota.limits", "api.quota.day", "api.quota.pauses",
-    "api.quota.own", "api.quota.figures", "api.quota.learning", "api.quota.steering", "api.traffic.budget",
-    "api.traffic.circuit", "api.traffic.crowd", "api.traffic.retries",
-    "harvest.desk", "harvest.span", "harvest.mend", "harvest.pace", "harvest.saved", "harvest.walk",
-    "landing.encode", "landing.merge", "landing.runs", "landing.publication", "landing.ledger.schema", "report.summary", "report.forecast",
-    "report.left", "report.troubles", "report.lateness", "report.soundness", "report.status", "report.table",
-    "report.sick", "report.grown", "triage", "harvest.division", "harvest.cases", "harvest.ward",
-    "report.rolls", "report.health", "health", "health.values", "health.machine", "health.tokens", "health.quota",
+    "api.accounts", "api.codes", "api.protocol", "api.decisions", "api.clock", "api.quota.limits", "api.quota.day",
+    "api.quota.pauses", "api.quota.own", "api.quota.figures", "api.quota.learning", "api.quota.steering",
+    "api.traffic.budget", "api.traffic.circuit", "api.traffic.crowd", "api.traffic.retries", "harvest.desk",
+    "harvest.span", "harvest.mend", "harvest.pace", "harvest.saved", "harvest.walk", "landing.encode",
+    "landing.merge", "landing.runs", "landing.publication", "landing.ledger.schema", "report.summary",
+    "report.forecast", "report.left", "report.troubles", "report.lateness", "report.soundness", "report.status",
+    "report.table", "report.sick", "report.grown", "triage", "harvest.division", "harvest.cases", "harvest.ward", "report.rolls",
+    "report.health", "health", "health.values", "health.machine", "health.tokens", "health.quota",
     "health.accounts", "health.questions", "harvest.hints", "harvest.checkup.evidence", "harvest.checkup.unknowns",
 )  # fmt: skip
 EFFECTS = {

@@ -48,17 +48,22 @@ def put(staged: Path, target: Path) -> None:
     Raises:
         OSError: The target is as it was, or new but perhaps not durable yet.
     """
-    if staged.is_dir() and not target.parent.is_dir():
-        make_one(target.parent.parent)
-        staged.replace(target.parent)
-        sync_directory(target.parent.parent)
-        return
-    if staged.is_dir():  # somebody made the folder meanwhile
+    sync_directory(move(staged, target))
+
+
+def move(staged: Path, target: Path) -> Path:
+    """As `put`, but for the last step: gives the folder that has to be synced until the target is durable."""
+    is_folder, folder = staged.is_dir(), target.parent
+    if is_folder and not folder.is_dir():
+        make_one(folder.parent)
+        staged.replace(folder)
+        return folder.parent
+    if is_folder:  # somebody made the folder meanwhile
         (staged / target.name).replace(target)
         staged.rmdir()
     else:
         staged.replace(target)
-    sync_directory(target.parent)
+    return folder
 
 
 def is_staged(staged: Path, target: Path) -> bool:
@@ -68,10 +73,15 @@ def is_staged(staged: Path, target: Path) -> bool:
 
 def take_away(target: Path) -> None:
     """Removes a published file durably, and its folder if nothing else is in it; harmless when that was done before."""
+    sync_directory(take_off(target))
+
+
+def take_off(target: Path) -> Path:
+    """As `take_away`, but for the last step: gives the folder that has to be synced until the target is gone."""
     target.unlink(missing_ok=True)
     with contextlib.suppress(OSError):  # somebody keeps something there, or it is gone already
         target.parent.rmdir()
-    sync_directory(next(folder for folder in target.parents if folder.is_dir()))
+    return next(folder for folder in target.parents if folder.is_dir())
 
 
 def replace_whole(target: Path, blocks: Iterable[bytes], *, scratch: Path) -> None:

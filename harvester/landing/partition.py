@@ -61,6 +61,12 @@ class Zone:
                 if left.name not in needed:
                     remove(left)
 
+    def unstage(self, names: Iterable[str]) -> None:
+        """Removes some of what was staged, as far as that goes; the next run clears the rest."""
+        for name in names:
+            with suppress(OSError):
+                remove(self.scratch / name)
+
     def clear_staged(self) -> None:
         """Removes what was staged and will not be published, as far as that goes; the next run clears the rest."""
         for left in self.scratch.glob("*.tmp"):

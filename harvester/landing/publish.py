@@ -4,12 +4,13 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import date
 from itertools import chain
+from pathlib import Path
 
 from msgspec.structs import replace
 
 from harvester.disk import storage, sync_directory
 from harvester.landing import steps
-from harvester.landing.files import is_staged, put, stage, take_away
+from harvester.landing.files import is_staged, move, stage, take_off
 from harvester.landing.landed import Difference, Landed, digest_if_same
 from harvester.landing.merge import BEFORE_ALL, merged
 from harvester.landing.partition import Zone
@@ -121,7 +122,7 @@ def _staged(zone: Zone, change: DayChange, blocks: Iterator[bytes]) -> tuple[str
 
 
 def carry_out(zone: Zone, change: DayChange, *, again: bool = False) -> None:
-    """Makes a day what was prepared.
+    """Makes a day what was prepared, durably.
 
     Args:
         zone: Where.
@@ -133,17 +134,30 @@ def carry_out(zone: Zone, change: DayChange, *, again: bool = False) -> None:
     """
     if not change.touches:
         return
-    path, staged = zone.root / change.path, zone.scratch / (change.staged or "")
+    path = zone.root / change.path
     with storage(path, "publish"):
-        if change.removed:
-            take_away(path)
-        elif not again or is_staged(staged, path):
-            put(staged, path)
+        if not again or change.removed or is_staged(zone.scratch / (change.staged or ""), path):
+            sync_directory(_replaced(zone, change))
         if again:  # what was done before may not be durable
             for folder in (path.parent, path.parent.parent, zone.root):
                 if folder.is_dir():
                     sync_directory(folder)
     steps.passed(Step.DAY_REPLACED)
+
+
+def put_in_place(zone: Zone, change: DayChange) -> Path | None:
+    """As `carry_out`, but for the last step: gives the folder to sync, which days have in common; `None` for none."""
+    if not change.touches:
+        return None
+    with storage(zone.root / change.path, "publish"):
+        folder = _replaced(zone, change)
+    steps.passed(Step.DAY_REPLACED)
+    return folder
+
+
+def _replaced(zone: Zone, change: DayChange) -> Path:
+    path = zone.root / change.path
+    return take_off(path) if change.removed else move(zone.scratch / (change.staged or ""), path)
 
 
 def as_on_disk(zone: Zone, publication: Publication) -> Publication:

@@ -1,72 +1,43 @@
-"""The writer: drains the queue, collects each slice's calls, makes checkpoints of them, publishes and commits.
+"""The writer: drains the queue, collects each slice's calls, makes checkpoints of them, has the ended ones published.
 
 **Checkpoint**: the calls go to the part's file, the file to the disk, and then the ledger says in one transaction how
 far the part is good and how the walk goes on from there.
 
-**Publish**: every changed day is written out of sight and made durable; the marks of these days are withdrawn; the
-ledger says what is going to be replaced; the files are replaced; the ledger says that the slice is harvested. A crash
-before the ledger's first word leaves everything as it was; after it, the next run finishes what was begun
-(`recovery.py`). Neither checkpoint nor publication is interrupted by cancellation.
+**Publish** (`group.py`): slices that have ended are published while further calls are collected. A group is what has
+ended while the group before was being published: nobody waits for one to fill. Neither checkpoint nor publication is
+interrupted by cancellation.
 
 Only whole slices are published: a file that is replaced before its slice is proven might lack calls that the old one
 held ready for a warehouse. What a slice costs meanwhile is memory, bounded over all slices, and then disk.
 """
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import date, datetime
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Final, TypeVar, assert_never
 
 import anyio
-from msgspec.structs import replace
+import anyio.lowlevel
 
-from harvester.disk import storage, sync_directory
-from harvester.errors import DamagedError, StorageError
+from harvester.disk import storage
 from harvester.landing import steps
-from harvester.landing.ledger import Known, Ledger
+from harvester.landing.group import Ended, Publisher
 from harvester.landing.ledger.unfinished import Checkpoint
-from harvester.landing.marks import Marks
 from harvester.landing.part import Part
-from harvester.landing.partition import Zone
-from harvester.landing.publication import DayChange, Publication
-from harvester.landing.publish import Reading, carry_out, prepare
+from harvester.landing.place import Landing
+from harvester.landing.publication import Publication
 from harvester.landing.steps import Step
-from harvester.model import BEIJING, Batch, End, Outcome, Receipt, Slice, Status
+from harvester.model import Batch, End, Outcome, Slice
+
+__all__ = ["MEMORY_BYTES", "THREADS", "Landing", "Writer"]
 
 T = TypeVar("T")
-U = TypeVar("U")
 THREADS: int = 8
 """Days that are published side by side."""
 MEMORY_BYTES: Final = 16 * 2**20
-"""What the calls of all open slices may hold in memory; beyond it the largest slice goes to disk."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Landing:
-    """Where a writer works.
-
-    Attributes:
-        zone: Where files land.
-        ledger: Where commits are recorded.
-        marks: What says which days are complete.
-        run_id: Of this run.
-        wall: Unix seconds.
-        keep_missing: Whether calls stay that landed once and are not returned any more.
-    """
-
-    zone: Zone
-    ledger: Ledger
-    marks: Marks
-    run_id: str
-    wall: Callable[[], float]
-    keep_missing: bool = True
-
-    def now(self) -> datetime:
-        """Beijing time, in whole seconds."""
-        return datetime.fromtimestamp(self.wall(), BEIJING).replace(microsecond=0)
+"""What the calls of all slices may hold in memory; beyond it the largest open one goes to disk."""
+GROUP_SLICES: Final = 32
+"""That are published together, at most; as many may be waiting for that."""
 
 
 class Writer:
@@ -87,9 +58,15 @@ class Writer:
         self._resumed = frozenset(self._parts)
         self._today = landing.now().date()
         self._made = 0
+        self._open_bytes = sum(part.memory_bytes for part in self._parts.values())
+        self._ended: deque[Ended] = deque()
+        self._ended_bytes = 0
+        """Of slices that wait for being published, or are being published."""
+        self._draining = False
+        self._moved = anyio.Event()
 
     async def drain(self, get: Callable[[], Awaitable[Batch | End | None]]) -> None:
-        """Works until the queue is closed and empty.
+        """Works until the queue is closed and empty, and all that ended is committed.
 
         Args:
             get: The queue's next message; `None` at its end.
@@ -97,16 +74,64 @@ class Writer:
         Raises:
             StorageError: Files or ledger cannot be written: the run must end.
 
-        Cancellation: between two messages; what has a checkpoint is there for the next run.
+        Cancellation: between two messages. Slices whose end was taken are published first; of the open ones, what has a
+        checkpoint is there for the next run.
         """
+        publisher = Publisher(self._landing, THREADS, self._lay_down)
+        self._draining = True
+        try:
+            async with anyio.create_task_group() as both:
+                both.start_soon(self._publish_all, publisher)
+                try:
+                    await self._collect_all(get)
+                finally:
+                    self._draining = False
+                    self._wake()
+        except BaseExceptionGroup as group:
+            raise group.exceptions[0] from group
+        finally:
+            publisher.close()
+
+    async def _collect_all(self, get: Callable[[], Awaitable[Batch | End | None]]) -> None:
         while message := await get():
             match message:
                 case Batch():
                     await self._collect(message)
                 case End():
-                    self._report(await self._uninterrupted(partial(self._finish, message)))
+                    await self._end(message)
                 case _:
                     assert_never(message)
+
+    async def _publish_all(self, publisher: Publisher) -> None:
+        """Publishes what has ended, group by group, until nothing more can end."""
+        with anyio.CancelScope(shield=True):
+            while self._ended or self._draining:
+                if not self._ended:
+                    await self._moved.wait()
+                    continue
+                group = self._next_group()
+                group_bytes = sum(one.part.memory_bytes for one in group)
+                for outcome in await anyio.to_thread.run_sync(publisher.publish, group):
+                    self._report(outcome)
+                self._ended_bytes -= group_bytes
+                self._wake()
+
+    def _next_group(self) -> list[Ended]:
+        """The slices that ended first, each of an account of its own: so none of them shares a day with another."""
+        group: list[Ended] = []
+        accounts: set[int] = set()
+        while self._ended and len(group) < GROUP_SLICES:
+            account = self._ended[0].publication.account
+            if account in accounts:
+                break
+            accounts.add(account)
+            group.append(self._ended.popleft())
+        return group
+
+    def _wake(self) -> None:
+        """Everyone who waits looks again."""
+        self._moved.set()
+        self._moved = anyio.Event()
 
     async def _uninterrupted(self, work: Callable[[], T]) -> T:
         with anyio.CancelScope(shield=True):
@@ -115,12 +140,20 @@ class Writer:
 
     async def _collect(self, batch: Batch) -> None:
         part = self._part_of(batch.slice)
+        before_bytes = part.memory_bytes
         part.add(batch.calls, batch.strays)
+        self._open_bytes += part.memory_bytes - before_bytes
         if batch.state is not None:
-            await self._uninterrupted(partial(self._checkpoint, batch.slice, part, batch.state))
-        elif sum(part.memory_bytes for part in self._parts.values()) > MEMORY_BYTES:
+            await self._moving(part, partial(self._checkpoint, batch.slice, part, batch.state))
+        elif self._open_bytes + self._ended_bytes > MEMORY_BYTES:
             largest = max(self._parts.values(), key=lambda part: part.memory_bytes)
-            await self._uninterrupted(partial(self._spill, largest))
+            await self._moving(largest, partial(self._spill, largest))
+
+    async def _moving(self, part: Part, work: Callable[[], None]) -> None:
+        """Work that moves a part's calls to disk."""
+        before_bytes = part.memory_bytes
+        await self._uninterrupted(work)
+        self._open_bytes += part.memory_bytes - before_bytes
 
     def _part_of(self, one: Slice) -> Part:
         if one not in self._parts:
@@ -151,7 +184,8 @@ class Writer:
         )
         steps.passed(Step.CHECKPOINT_COMMITTED)
 
-    def _finish(self, end: End) -> Outcome:
+    async def _end(self, end: End) -> None:
+        """Hands a slice on to be published; waits while too many, or too large ones, are waiting for that."""
         part = self._part_of(end.slice)
         publication = Publication(
             run_id=self._landing.run_id,
@@ -165,124 +199,20 @@ class Writer:
             resumed=end.slice in self._resumed,
         )
         del self._parts[end.slice]
-        if end.receipt is None:
-            self._lay_down(end, part)
-            self._landing.ledger.commit(publication, self._landing.now())
-        else:
-            publication = self._publish(publication, end.receipt, part)
-            with storage(part.path, "remove"):
-                part.discard()
-            steps.passed(Step.PART_REMOVED)
-        return publication.outcome(end.slice)
+        self._open_bytes -= part.memory_bytes
+        self._ended_bytes += part.memory_bytes
+        self._ended.append(Ended(end=end, part=part, publication=publication))
+        self._wake()
+        await anyio.lowlevel.checkpoint()
+        while len(self._ended) >= GROUP_SLICES or self._ended_bytes > MEMORY_BYTES // 2:
+            await self._moved.wait()
 
-    def _lay_down(self, end: End, part: Part) -> None:
+    def _lay_down(self, one: Ended) -> None:
         """Of a walk that did not come to its end: keeps what the next run can go on with."""
+        end, part = one.end, one.part
         if end.state is not None:
             self._checkpoint(end.slice, part, end.state)
         elif end.afresh:
             self._landing.ledger.forget_checkpoint(end.slice.account.id, end.slice.window)
             with storage(part.path, "remove"):
                 part.discard()
-
-    def _publish(self, publication: Publication, receipt: Receipt, part: Part) -> Publication:
-        landing = self._landing
-        try:
-            with self._clearing():
-                publication = self._prepared(publication, receipt, part)
-        except DamagedError as error:  # the part, not a landed file: nothing of it can be relied on
-            landing.ledger.forget_checkpoint(publication.account, publication.window)
-            failed = replace(publication, status=Status.FAILED, reason=f"{error}: it is read again", receipt=None)
-            landing.ledger.commit(failed, landing.now())
-            return failed
-        known = landing.ledger.known(publication.window, [publication.account]).get(publication.account, {})
-        before = {day: one.complete for day, one in known.items()}
-        publication = replace(publication, days=tuple(_with_gone(day, known.get(day.day)) for day in publication.days))
-        changes = any(day.touches for day in publication.days)
-        with self._clearing():
-            if touched := [day.day for day in publication.days if _is_touched(day, known.get(day.day))]:
-                landing.marks.withdraw(touched)
-            if changes:
-                landing.ledger.intend(publication)
-                steps.passed(Step.PUBLICATION_INTENDED)
-        if changes:
-            _side_by_side(partial(carry_out, landing.zone), publication.days, THREADS)
-        landing.ledger.commit(publication, landing.now())
-        steps.passed(Step.SLICE_COMMITTED)
-        now = {day.day: day.complete for day in publication.days}
-        landing.marks.account_committed(publication.account, before, now)
-        return publication
-
-    def _prepared(self, publication: Publication, receipt: Receipt, part: Part) -> Publication:
-        """Stages every day, those without a call too: the calls that are in their files are missing tonight."""
-        landing = self._landing
-        strays = part.strays()
-        if strays:
-            landing.zone.quarantine(publication.account, strays)
-            quarantined = len({stray.key for stray in strays})
-            publication = replace(publication, quarantined=quarantined)
-        proven = publication.status is Status.COMPLETE
-        days = self._stage(publication, receipt.short_days, part, drop=proven and not landing.keep_missing)
-        here = sum(day.calls for day in days) + publication.quarantined
-        if proven and here < receipt.distinct:
-            landing.zone.clear_staged()
-            reason = f"{here} different calls landed, but {receipt.distinct} were counted while reading"
-            publication = replace(publication, status=Status.SHORT, reason=reason)
-            days = self._stage(publication, frozenset(publication.window), part, drop=False)
-        if any(day.staged for day in days):
-            with storage(landing.zone.scratch, "prepare"):
-                sync_directory(landing.zone.scratch)
-        steps.passed(Step.SLICE_STAGED)
-        return replace(publication, days=tuple(days))
-
-    def _stage(
-        self, publication: Publication, short_days: frozenset[date], part: Part, *, drop: bool
-    ) -> list[DayChange]:
-        days = sorted({*map(date.fromisoformat, part.days), *publication.window})
-        readings = []
-        for day in days:
-            proven = day not in short_days
-            readings.append(
-                Reading(
-                    account=publication.account,
-                    day=day,
-                    gathered=part.gathered(day.isoformat()),
-                    complete=proven and day < publication.read_on,
-                    drop_missing=drop and proven,
-                )
-            )
-        # what is on disk goes one by one: each day that is read back takes memory
-        return _side_by_side(partial(prepare, self._landing.zone), readings, 1 if part.spilled else THREADS)
-
-    @contextmanager
-    def _clearing(self) -> Iterator[None]:
-        """What is staged goes when it will not be published: the disk may be full."""
-        try:
-            yield
-        except StorageError:
-            self._landing.zone.clear_staged()
-            raise
-
-
-def _side_by_side(work: Callable[[T], U], what: Sequence[T], threads: int) -> list[U]:
-    """Works on days side by side: most of the time is waiting for the disk."""
-    if threads == 1 or len(what) == 1:
-        return [work(one) for one in what]
-    with ThreadPoolExecutor(threads) as pool:
-        return list(pool.map(work, what))
-
-
-def _is_touched(change: DayChange, known: Known | None) -> bool:
-    """Whether what a mark says of the day may not hold any more."""
-    if change.touches or known is None:
-        return change.touches
-    return (known.complete and not change.complete) or known.in_file != change.in_file
-
-
-def _with_gone(change: DayChange, known: Known | None) -> DayChange:
-    """Notes that a file is gone which the ledger knows of; what it held and was not read tonight is lost."""
-    if known is None or not known.in_file or change.note:
-        return change
-    if change.missing or change.new < change.calls:
-        return change  # it was there: some of its calls were
-    read = f"{change.calls:,} were read tonight"
-    return replace(change, note=f"{change.path} was gone, and {known.in_file:,} calls with it; {read}")

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from harvester.landing.group import _is_touched
 from harvester.landing.ledger import Known, Ledger
 from harvester.landing.marks import mark_of, read_mark
 from harvester.landing.publication import DayChange
-from harvester.landing.writer import _is_touched
 from tests.landing.helpers import ACCOUNT, DAYS, SLICE, Night, batch, call, end, night_in
 
 pytestmark = pytest.mark.anyio

@@ -1,6 +1,7 @@
 """Every account's days: what is complete, with the evidence."""
 
 import json
+import sqlite3
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -165,48 +166,53 @@ class Ledger(Unfinished, Usage, Accounts, Rolls, Hints):
                 db.execute(_PUT_DAY, values | more | {"in_file": known.in_file, "digest": known.digest})
 
     def commit(self, publication: Publication, at: datetime) -> None:
-        """Records how a slice ended and how its days stand, in one transaction.
+        """As `commit_all`, of one slice."""
+        self.commit_all([publication], at)
+
+    def commit_all(self, publications: Iterable[Publication], at: datetime) -> None:
+        """Records how slices ended and how their days stand, in one transaction.
 
         A finished walk's checkpoint is forgotten, as are those of other slices of the account that share a day, and its
         days are poisoned no more.
 
         Args:
-            publication: What is done by now.
+            publications: What is done by now.
             at: Now.
 
         Raises:
             StorageError: Nothing of it was recorded.
         """
-        one = publication
+        now = at.isoformat(timespec="seconds")
+        with self._transaction() as db:
+            for one in publications:
+                self._commit_one(db, one, now)
+
+    def _commit_one(self, db: sqlite3.Connection, one: Publication, now: str) -> None:
         first, last = one.first_day, one.last_day
         evidence = one.receipt
         counts = (evidence.requests, evidence.read, evidence.distinct, evidence.counted) if evidence else (None,) * 4
         sums = [
             sum(getattr(day, name) for day in one.days) for name in ("calls", "new", "changed", "missing", "dropped")
         ]
-        now = at.isoformat(timespec="seconds")
         slice_of = (one.account_id, str(first), str(last))
-        with self._transaction() as db:
+        db.execute(
+            "INSERT OR REPLACE INTO receipts VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+            (one.run_id, *slice_of, one.status, one.reason, *counts, *sums, one.quarantined, now),
+        )
+        if one.status not in {Status.COMPLETE, Status.DIVIDED}:
+            db.execute("INSERT OR REPLACE INTO failures VALUES (?,?,?,?,?,?)", (*slice_of, one.status, one.reason, now))
+        for day in one.days:
+            self._commit_day(one, day)
+        if one.receipt:
             db.execute(
-                "INSERT OR REPLACE INTO receipts VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
-                (one.run_id, *slice_of, one.status, one.reason, *counts, *sums, one.quarantined, now),
+                "DELETE FROM checkpoints WHERE account_id = ? AND first_day <= ? AND last_day >= ?",
+                (one.account_id, str(last), str(first)),
             )
-            if one.status not in {Status.COMPLETE, Status.DIVIDED}:
-                db.execute(
-                    "INSERT OR REPLACE INTO failures VALUES (?,?,?,?,?,?)", (*slice_of, one.status, one.reason, now)
-                )
-            for day in one.days:
-                self._commit_day(one, day)
-            if one.receipt:
-                db.execute(
-                    "DELETE FROM checkpoints WHERE account_id = ? AND first_day <= ? AND last_day >= ?",
-                    (one.account_id, str(last), str(first)),
-                )
-                db.execute(
-                    "DELETE FROM poison WHERE account_id = ? AND day BETWEEN ? AND ?",
-                    (one.account_id, first.toordinal(), last.toordinal()),
-                )
-            db.execute("DELETE FROM publications WHERE account_id = ? AND first_day = ? AND last_day = ?", slice_of)
+            db.execute(
+                "DELETE FROM poison WHERE account_id = ? AND day BETWEEN ? AND ?",
+                (one.account_id, first.toordinal(), last.toordinal()),
+            )
+        db.execute("DELETE FROM publications WHERE account_id = ? AND first_day = ? AND last_day = ?", slice_of)
 
     def _commit_day(self, one: Publication, change: DayChange) -> None:
         day, read_on = change.day.toordinal(), one.read_on.toordinal()

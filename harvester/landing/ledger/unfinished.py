@@ -143,13 +143,17 @@ class Unfinished(Database):
                 found.setdefault(AccountId(account), []).append(window)
         return found
 
-    def intend(self, publication: Publication) -> None:
-        """Records what is about to be done, so that it is finished whatever happens. Raises `StorageError`."""
-        text = publications.encode(publication)
+    def intend(self, *some: Publication) -> None:
+        """Records what is about to be done, all or nothing of it, so that it is finished whatever happens.
+
+        Raises:
+            StorageError: Nothing of it was recorded.
+        """
+        encoded = [(one, publications.encode(one)) for one in some]
         with self._transaction() as db:
-            db.execute(
+            db.executemany(
                 "INSERT OR REPLACE INTO publications VALUES (?,?,?,?,?)",
-                (publication.account_id, str(publication.first_day), str(publication.last_day), text, _digest(text)),
+                [(one.account_id, str(one.first_day), str(one.last_day), text, _digest(text)) for one, text in encoded],
             )
 
     def intended(self) -> list[tuple[AccountId, Window, Publication | None]]:
