@@ -224,6 +224,8 @@ class Batch:
         strays: To quarantine.
         size_bytes: What the batch holds in memory, about: what the queue's bound counts.
         state: The walk's own after these calls, when it is time for a checkpoint.
+        was: The slice that this one was before its walk gave days away; it is no more, and what it has is this one's.
+            Always with a state. `None` for any other batch.
     """
 
     slice: Slice
@@ -231,6 +233,7 @@ class Batch:
     strays: Sequence[Stray]
     size_bytes: int
     state: bytes | None = field(default=None, repr=False)
+    was: Slice | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,6 +23,7 @@ FLOORS = (
         "harvester.harvest.span",
         "harvester.harvest.mend",
         "harvester.harvest.far",
+        "harvester.harvest.sharing",
         "harvester.harvest.saved",
         "harvester.harvest.walk",
         "harvester.harvest.checkup.evidence",

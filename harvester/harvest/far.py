@@ -41,13 +41,16 @@ class Far:
         reading = progress.reading
         if progress.settled or reading is None or not _is_plain(desk, reading):
             return None
+        left = (reading.total or 0) - reading.seen.count
+        pages = left // max(1, min(desk.size, reading.course.capacity))
+        if pages <= 0:
+            return None
         later = reading.course.direction > 0
         met = [*reading.seen.by_day, (reading.course.cursor or "")[:10]]
         reached = date.fromisoformat(max(met) if later else min(met))
         if reached == (desk.window.end if later else desk.window.start):
             return None
-        left = (reading.total or 0) - reading.seen.count
-        return cls(desk.window, reached, later, left // max(1, min(desk.size, reading.course.capacity)))
+        return cls(desk.window, reached, later, pages)
 
     @property
     def days(self) -> int:

@@ -1,11 +1,14 @@
 """One slice on its way: its walk, and what is to be handed over next."""
 
+from dataclasses import replace
+
 import anyio
 
+from harvester.harvest.far import Far
 from harvester.harvest.pace import Pace, Since
 from harvester.harvest.queue import Queue
 from harvester.harvest.walk import Step, Walk
-from harvester.model import Batch, End, Receipt, Slice, Status, memory_bytes
+from harvester.model import Batch, End, Receipt, Slice, Status, Window, memory_bytes
 
 
 class Tour:
@@ -18,10 +21,11 @@ class Tour:
         pace: How often it is saved.
 
     Attributes:
-        slice: The slice.
+        slice: The slice; it becomes narrower when its walk gives days away.
         walk: Its walk.
         receipt: The walk's, when it has come to its end.
         pages: That came.
+        beyond: About how many pages it could give away.
     """
 
     def __init__(self, one: Slice, walk: Walk, queue: Queue, pace: Pace) -> None:
@@ -29,6 +33,7 @@ class Tour:
         self.walk = walk
         self.receipt: Receipt | None = None
         self.pages = 0
+        self.beyond = 0
         self._queue = queue
         self._pace = pace
         self._since = Since(at=anyio.current_time())
@@ -49,6 +54,23 @@ class Tour:
             self._since = Since(at=now)
         if step.calls or step.strays or state:
             self._packed = Batch(slice=self.slice, calls=step.calls, strays=step.strays, size_bytes=size, state=state)
+
+    def give_away(self, far: Far, keep: int) -> Window:
+        """Goes on with fewer days; what is packed tells the writer so.
+
+        Args:
+            far: What is ahead of the walk right now.
+            keep: About so many pages.
+
+        Returns:
+            The days that are another slice's now. Its messages must come behind what is packed here.
+        """
+        given, before = self.walk.give_away(far, keep), self.slice
+        self.slice = Slice(before.account, self.walk.window)
+        packed = self._packed or Batch(slice=self.slice, calls=(), strays=(), size_bytes=0)
+        self._packed = replace(packed, slice=self.slice, state=self.walk.state(), was=before)
+        self._since = Since(at=anyio.current_time())
+        return given
 
     async def hand_over(self) -> None:
         """Sends what is packed. Cancellation: it stays packed."""

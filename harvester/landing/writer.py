@@ -84,7 +84,7 @@ class Writer:
         self._landing = landing
         self._report = report
         self._parts = dict(adopted or {})
-        self._resumed = frozenset(self._parts)
+        self._resumed = set(self._parts)
         self._today = landing.now().date()
         self._made = 0
 
@@ -114,10 +114,14 @@ class Writer:
         return done  # noqa: RET504 - out here, for the type: a scope might have swallowed it
 
     async def _collect(self, batch: Batch) -> None:
+        if batch.was is not None:
+            self._narrow(batch.was, batch.slice)
         part = self._part_of(batch.slice)
         part.add(batch.calls, batch.strays)
         if batch.state is not None:
             await self._uninterrupted(partial(self._checkpoint, batch.slice, part, batch.state))
+            if batch.was is not None:
+                steps.passed(Step.SLICE_NARROWED)
         elif sum(part.memory_bytes for part in self._parts.values()) > MEMORY_BYTES:
             largest = max(self._parts.values(), key=lambda part: part.memory_bytes)
             await self._uninterrupted(partial(self._spill, largest))
@@ -128,6 +132,13 @@ class Writer:
             path = self._landing.zone.scratch / f"{self._landing.run_id}-{self._made}.part"
             self._parts[one] = Part(path, self._today)
         return self._parts[one]
+
+    def _narrow(self, before: Slice, after: Slice) -> None:
+        """A slice goes on under fewer days; the checkpoint that follows takes the place of the one it had."""
+        self._parts[after] = self._part_of(before)
+        del self._parts[before]
+        if before in self._resumed:
+            self._resumed.add(after)
 
     def _spill(self, part: Part) -> None:
         with storage(part.path, "write to"):

@@ -37,9 +37,14 @@ class Places:
                 queue.remove(turn)
             raise
 
+    @property
+    def has_spare(self) -> bool:
+        """Whether a place is free and nobody waits for it."""
+        return self._taken < self._allowed and not self._ahead and not self._waiting
+
     def take(self) -> bool:
         """Takes a place if one is free and nobody waits for it."""
-        free = self._taken < self._allowed and not self._ahead and not self._waiting
+        free = self.has_spare
         self._taken += free
         return free
 
