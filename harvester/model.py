@@ -138,6 +138,7 @@ class Query:
         after: `search_after`, `YYYY-MM-DD HH:MM:SS`; `None` reads by page number.
         exploratory: Whether a refusal of this query is an answer the walk can use, not a failure.
         attempts: How often it is tried at most, the first included; `None`: as the config says.
+        left: About how many pages the walk still needs, as far as that is known, else 0: the longest go first.
     """
 
     account_id: AccountId
@@ -147,6 +148,7 @@ class Query:
     after: str | None = None
     exploratory: bool = False
     attempts: int | None = None
+    left: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

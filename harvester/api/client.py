@@ -106,7 +106,7 @@ class Client:
             account_id=account.id,
             request=partial(request_calls, query),
             read=read_page,
-            ahead=query.page > 1 or query.after is not None,
+            ahead=query.left or (query.page > 1 or query.after is not None),
             attempts=query.attempts,
         )
         return await self._until_answered(ask, lambda verdict, fault: _refusal(verdict, fault, query))

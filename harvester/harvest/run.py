@@ -175,6 +175,7 @@ class _Run:
             within=assignment.scope.window,
             narrowed=self._narrowed,
             has_spare=client.has_spare,
+            foreseen=lambda one: int(self._open[one].requests),
         )
         schedule = Schedule(client, queue, self._opened, terms)
         self._say_hello()

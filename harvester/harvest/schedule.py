@@ -53,6 +53,7 @@ class Terms:
         within: Days that a later run's plan has, too: only of these is anything given away; `None` for any days.
         narrowed: Told of every open slice that gave days away: what it was, and what it is.
         has_spare: Whether an app's quota has a permit that nobody waits for.
+        foreseen: About how many pages a slice that is opened will take; 0 when nothing is known.
     """
 
     page_size: int
@@ -65,6 +66,7 @@ class Terms:
     within: Window | None = None
     narrowed: Callable[[Slice, Slice], None] = lambda _before, _after: None
     has_spare: Callable[[AppName], bool] = lambda _: False
+    foreseen: Callable[[Slice], int] = lambda _: 0
 
 
 class Schedule:
@@ -90,6 +92,8 @@ class Schedule:
         self.findings = terms.hints.findings
         self._stopping: str | None = None
         self._walking: dict[anyio.CancelScope, Slice] = {}
+        self._given: dict[Slice, int] = {}
+        """What walks gave away and is not begun yet; with about how many pages it will take."""
 
     def stop(self, why: str = STOPPED) -> None:
         """No further slice is begun; the open ones wait for nothing any more: they are saved as they are.
@@ -168,7 +172,8 @@ class Schedule:
 
     async def _end_of(self, one: Slice, lane: Lane, *, part: bool) -> tuple[End, Fate | None]:
         """Walks a slice to its end, whatever that is: no error of one slice reaches another account's."""
-        tour = Tour(one, self._walk_of(one), self._queue, self._terms.pace)
+        left = self._given.pop(one, 0) or self._terms.foreseen(one)
+        tour = Tour(one, self._walk_of(one), self._queue, self._terms.pace, left)
         try:
             receipt = await self._walk(tour, lane, part=part)
         except CallError as fault:
@@ -240,7 +245,7 @@ class Schedule:
             if self._ward.why_shut(one):
                 return None
             attempts = None if tour.pages else self._ward.attempts(one, part=part)
-            answer = await self._client.fetch(one.account, replace(then, attempts=attempts))
+            answer = await self._client.fetch(one.account, replace(then, attempts=attempts, left=tour.left))
             walk.learn(self.findings)
             step = walk.take(answer) if isinstance(answer, Page) else walk.refuse(answer)
             self.findings = self.findings.merge(walk.findings)
@@ -258,7 +263,7 @@ class Schedule:
     def _share(self, tour: Tour, lane: Lane) -> list[Slice]:
         """Slices that a walk gives away: because it is too long, or because others have nothing to do."""
         far, app = tour.walk.far, tour.slice.account.app
-        tour.beyond = far.beyond if far else 0
+        tour.left, tour.beyond = tour.walk.pages_left, far.beyond if far else 0
         if far is None:
             return []
         keep = sharing.kept_at_once(far)
@@ -269,7 +274,9 @@ class Schedule:
             return []
         before, given = tour.slice, tour.give_away(far, keep)
         self._terms.narrowed(before, tour.slice)
-        return [Slice(before.account, part) for part in sharing.parts_of(given, far)]
+        parts = {Slice(before.account, part): pages for part, pages in sharing.parts_of(given, far)}
+        self._given.update(parts)
+        return list(parts)
 
     async def _heard(self, tour: Tour, lane: Lane) -> None:
         """A page came."""

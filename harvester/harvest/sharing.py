@@ -33,7 +33,12 @@ def kept_for_others(far: Far, others: Iterable[int]) -> int | None:
     return far.pages // 2 if far.beyond >= max(WORTH_IT, *others) else None
 
 
-def parts_of(given: Window, far: Far) -> list[Window]:
-    """What was given away, in parts that are not too long, as far as days allow, the latest first."""
-    pages = far.pages * len(given) / (far.days + 1)
-    return list(given.split(ceil(len(given) / max(1, ceil(pages / LONGEST)))))
+def parts_of(given: Window, far: Far) -> list[tuple[Window, int]]:
+    """What was given away, in parts that are not too long, as far as days allow, the latest first.
+
+    Returns:
+        Each part, and about how many pages it will take.
+    """
+    a_day = far.pages / (far.days + 1)
+    parts = given.split(ceil(len(given) / max(1, ceil(a_day * len(given) / LONGEST))))
+    return [(part, round(a_day * len(part))) for part in parts]

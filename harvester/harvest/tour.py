@@ -19,20 +19,23 @@ class Tour:
         walk: Its walk.
         queue: Where its calls go.
         pace: How often it is saved.
+        left: Pages that it is expected to need, about.
 
     Attributes:
         slice: The slice; it becomes narrower when its walk gives days away.
         walk: Its walk.
         receipt: The walk's, when it has come to its end.
         pages: That came.
-        beyond: About how many pages it could give away.
+        left: About how many pages the walk still needs; 0 for hardly any, or when that is not known.
+        beyond: About how many of them it could give away.
     """
 
-    def __init__(self, one: Slice, walk: Walk, queue: Queue, pace: Pace) -> None:
+    def __init__(self, one: Slice, walk: Walk, queue: Queue, pace: Pace, left: int = 0) -> None:
         self.slice = one
         self.walk = walk
         self.receipt: Receipt | None = None
         self.pages = 0
+        self.left = walk.pages_left or left
         self.beyond = 0
         self._queue = queue
         self._pace = pace
@@ -70,6 +73,7 @@ class Tour:
         packed = self._packed or Batch(slice=self.slice, calls=(), strays=(), size_bytes=0)
         self._packed = replace(packed, slice=self.slice, state=self.walk.state(), was=before)
         self._since = Since(at=anyio.current_time())
+        self.left = min(keep, far.pages)
         return given
 
     async def hand_over(self) -> None:

@@ -55,6 +55,7 @@ class Night:
         names = [f"app{number}" for number in range(apps)]
         self.world = world
         self._known = known
+        self._foresight = Foresight({}, PAGE_SIZE)
         grants = tuple(Grant(access=name, client_id=name) for name in names)
         switches = Switches(requests_per_minute=PER_MINUTE, latency_s=LATENCY_S, grants=grants)
         self.transport = OfflineTransport(self.world, switches, self._wall)
@@ -64,7 +65,7 @@ class Night:
         around = Surroundings(wall=self._wall, chance=lambda: 0.5)
         client = Client(self.transport, self.quotas, tokens, Retry(), around)
         self._queue = Queue()
-        terms = Terms(page_size=PAGE_SIZE, workers=IN_FLIGHT, has_spare=client.has_spare)
+        terms = Terms(page_size=PAGE_SIZE, workers=IN_FLIGHT, has_spare=client.has_spare, foreseen=self._foreseen)
         self._schedule = Schedule(client, self._queue, lambda _: None, terms)
         self.ends: Counter[Status] = Counter()
         self.last_at: dict[AppName, float] = {}
@@ -90,11 +91,14 @@ class Night:
             self.least[app] += max(1, _pages(sum(days)))
         return {app: self._plan(some, scope) for app, some in accounts.items()}
 
+    def _foreseen(self, one: Slice) -> int:
+        return self._foresight.pages_of(one.account.id, len(one.window))
+
     def _plan(self, accounts: list[Account], scope: Scope) -> Iterator[Slice]:
         """As `Planning` makes it, which stands on a ledger."""
         ids = [account.id for account in accounts] if self._known else []
         means = {one: Experience(calls_a_day=self.world.count(one, scope.window) / DAYS) for one in ids}
-        known = Foresight(means, PAGE_SIZE)
+        self._foresight = known = Foresight(means, PAGE_SIZE)
         accounts.sort(key=lambda account: -known.pages_of(account.id, DAYS))
         for one in plan(accounts, scope, lambda _: {}):
             for part in known.parts_of(one.account.id, one.window):

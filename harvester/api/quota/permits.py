@@ -125,12 +125,12 @@ class Quota:
         return self._words.notes(self._steering)
 
     @asynccontextmanager
-    async def permit(self, *, ahead: bool = False) -> AsyncIterator[Permit]:
+    async def permit(self, *, ahead: int = 0) -> AsyncIterator[Permit]:
         """Waits for a permit and holds a place in flight while the request is under way.
 
         Args:
-            ahead: Whether this request goes before those of the app that do not: what is begun is ended first, since
-                the pages of a walk can only come one after the other.
+            ahead: About how many pages of a walk are to come, from 1, if this request goes before those of the app that
+                do not: what is begun is ended first, and the longest most of all (`Places`); 0 if it does not.
 
         Yields:
             The permit. What becomes of the request has to be told by `answered`, `refused` or `failed`.
