@@ -22,6 +22,9 @@ a phone number.
 
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import TypeVar
+
+E = TypeVar("E", bound=Exception)
 
 
 class ExitCode(IntEnum):
@@ -118,6 +121,16 @@ class Complaint:
     message: str = ""
     message_cn: str = ""
     trace_id: str | None = None
+
+
+def first_of(group: BaseExceptionGroup[E], kind: type[E]) -> E:
+    """The true cause among its echoes: the first error that was raised; what is not of this kind is raised again."""
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    if not isinstance(error, kind):
+        raise error
+    return error
 
 
 class CallError(HarvesterError):

@@ -9,7 +9,7 @@ from typing import Final
 from harvester.model import AccountId, Window
 from harvester.usage import Experience
 
-LONGEST: Final = 200
+LONGEST: Final = 100
 """Pages of a walk, about: the pages of a walk can only come one after the other, and a longer one would end last."""
 _RATIO_MIN: Final = 0.5
 """Giant seconds are read by larger pages, so a walk may take fewer requests than its calls fill pages."""

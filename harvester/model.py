@@ -94,6 +94,7 @@ class Query:
         after: `search_after`, `YYYY-MM-DD HH:MM:SS`; `None` reads by page number.
         exploratory: Whether a refusal of this query is an answer the walk can use, not a failure.
         attempts: How often it is tried at most, the first included; `None`: as the config says.
+        left: About how many pages the walk still needs, as far as that is known, else 0: the longest go first.
     """
 
     account_id: AccountId
@@ -103,6 +104,7 @@ class Query:
     after: str | None = None
     exploratory: bool = False
     attempts: int | None = None
+    left: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,6 +182,8 @@ class Batch:
         strays: To quarantine.
         size_bytes: What the batch holds in memory, about: what the queue's bound counts.
         state: The walk's own after these calls, when it is time for a checkpoint.
+        was: The slice that this one was before its walk gave days away; it is no more, and what it has is this one's.
+            Always with a state. `None` for any other batch.
     """
 
     slice: Slice
@@ -187,6 +191,7 @@ class Batch:
     strays: Sequence[Stray]
     size_bytes: int
     state: bytes | None = field(default=None, repr=False)
+    was: Slice | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,6 +24,7 @@ FLOORS = (
         "harvester.harvest.span",
         "harvester.harvest.mend",
         "harvester.harvest.far",
+        "harvester.harvest.sharing",
         "harvester.harvest.saved",
         "harvester.harvest.walk",
         "harvester.harvest.checkup.evidence",
@@ -86,8 +87,8 @@ PURE = (
     "harvest.span", "harvest.mend", "harvest.pace", "harvest.saved", "harvest.walk", "landing.encode",
     "landing.merge", "landing.runs", "landing.publication", "landing.ledger.schema", "report.summary",
     "report.forecast", "report.left", "report.troubles", "report.lateness", "report.soundness", "report.status",
-    "report.table", "report.sick", "report.grown", "triage", "harvest.division", "harvest.cases", "harvest.ward", "report.rolls",
-    "report.health", "health", "health.values", "health.machine", "health.tokens", "health.quota",
+    "report.table", "report.sick", "report.grown", "triage", "harvest.division", "harvest.cases", "harvest.ward",
+    "report.rolls", "report.health", "health", "health.values", "health.machine", "health.tokens", "health.quota",
     "health.accounts", "health.questions", "harvest.hints", "harvest.checkup.evidence", "harvest.checkup.unknowns",
 )  # fmt: skip
 EFFECTS = {

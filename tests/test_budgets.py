@@ -198,7 +198,7 @@ async def test_a_run_without_budget_keeps_its_order(tmp_path: Path) -> None:
 async def test_the_end_of_a_run_is_not_held_up_by_what_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """All that is left is counted and the first of it named, but the ledger is asked about the beginning only."""
     await night(tmp_path, FLEET, TODAY - ONE_DAY)
-    assignment = await assigned(tmp_path, FLEET, days=100, max_requests=10, page_size=100)
+    assignment = await assigned(tmp_path, FLEET, days=100, max_requests=10, page_size=200)
     monkeypatch.setattr(planning, "_ASKED_AT_THE_END", 7)
     asked: list[Window] = []
     with Ledger.open(tmp_path / ".harvester") as ledger:

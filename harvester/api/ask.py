@@ -22,7 +22,7 @@ class Ask(Generic[Answer]):
         account_id: Which account it is about; 0 for none. Failures of one account are no outage.
         request: Makes the request of an attempt, from the token, nonce and timestamp of that attempt.
         read: Reads an answer.
-        ahead: Whether it goes before calls that begin something new.
+        ahead: Whether it goes before calls that begin something new: how many follow it, from 1; 0 for not.
         attempts: How often it is tried at most, the first included; `None`: as the config says.
     """
 
@@ -32,5 +32,5 @@ class Ask(Generic[Answer]):
     account_id: AccountId | None = None
     request: Callable[[Passport], Request]
     read: Callable[[Response], Answer | Fault]
-    ahead: bool = False
+    ahead: int = 0
     attempts: int | None = None

@@ -83,6 +83,10 @@ class Client:
         off = f"{abs(skew_s):,.0f} s {_side(skew_s)}"
         return [f"this machine's clock was {off} the API's, and said which days to read: mend it"]
 
+    def has_spare(self, app: AppName) -> bool:
+        """Whether a request of the app could be sent right now, and none is waiting."""
+        return self._quotas[app].has_spare
+
     async def fetch(self, account: Account, query: Query) -> Page | Refusal:
         """The page, or that the API does not serve such a page.
 
@@ -102,7 +106,7 @@ class Client:
             account_id=account.id,
             request=partial(request_calls, query),
             read=read_page,
-            ahead=query.page > 1 or query.after is not None,
+            ahead=query.left or (query.page > 1 or query.after is not None),
             attempts=query.attempts,
         )
         return await self._until_answered(ask, lambda verdict, fault: _refusal(verdict, fault, query))

@@ -41,13 +41,14 @@ class Far:
         reading = progress.reading
         if progress.settled or reading is None or not _is_plain(desk, reading):
             return None
+        if not (pages := pages_left(desk, progress)):
+            return None
         later = reading.course.direction > 0
         met = [*reading.seen.by_day, (reading.course.cursor or "")[:10]]
         reached = date.fromisoformat(max(met) if later else min(met))
         if reached == (desk.window.end if later else desk.window.start):
             return None
-        left = (reading.total or 0) - reading.seen.count
-        return cls(desk.window, reached, later, left // max(1, min(desk.size, reading.course.capacity)))
+        return cls(desk.window, reached, later, pages)
 
     @property
     def days(self) -> int:
@@ -71,6 +72,14 @@ class Far:
             return Window(self.window.start, first - ONE_DAY), Window(first, self.window.end)
         last = self.reached - ONE_DAY * kept
         return Window(last + ONE_DAY, self.window.end), Window(self.window.start, last)
+
+
+def pages_left(desk: Desk, progress: Progress) -> int:
+    """About how many pages the reading by cursor still needs; 0 for none, or when that is not known."""
+    reading = progress.reading
+    if reading is None or reading.over or desk.uncounted or reading.total is None:
+        return 0
+    return max(0, reading.total - reading.seen.count) // max(1, min(desk.size, reading.course.capacity))
 
 
 def _is_plain(desk: Desk, reading: Reading) -> bool:

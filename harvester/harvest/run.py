@@ -16,7 +16,7 @@ from harvester.api.effort import Surroundings
 from harvester.api.tokens import Tokens
 from harvester.api.transport import Transport
 from harvester.disk import storage
-from harvester.errors import ExitCode, HarvesterError, StorageError
+from harvester.errors import ExitCode, HarvesterError, StorageError, first_of
 from harvester.foresight import Expected
 from harvester.harvest.assignment import Assignment
 from harvester.harvest.casebook import Casebook
@@ -133,7 +133,7 @@ class _Run:
                     await self._harvest(transport)
                     watch.cancel_scope.cancel()
         except* HarvesterError as group:
-            error = _first(group)
+            error = first_of(group, HarvesterError)
         if error:
             raise error
 
@@ -172,6 +172,10 @@ class _Run:
             ward=self._casebook.ward,
             remember=self._casebook.remember,
             hints=self._hintbook.hints,
+            within=assignment.scope.window,
+            narrowed=self._narrowed,
+            has_spare=client.has_spare,
+            foreseen=lambda one: int(self._open[one].requests),
         )
         schedule = Schedule(client, queue, self._opened, terms)
         self._say_hello()
@@ -185,7 +189,7 @@ class _Run:
                 await schedule.run(plans, lambda: writer.drain(queue.get))
                 work.cancel_scope.cancel()
         except* HarvesterError as group:
-            error = _first(group)
+            error = first_of(group, HarvesterError)
         self._meter.stop()
         self._hintbook.found = schedule.findings
         notes = (*self.report.notes, *client.notes(), *self._tokens.notes(), *self._meter.notes())
@@ -222,6 +226,11 @@ class _Run:
 
     def _opened(self, one: Slice) -> None:
         self._open[one] = self._planning.expected(one)
+
+    def _narrowed(self, before: Slice, after: Slice) -> None:
+        """An open slice gave days away, which are expected anew when they are begun."""
+        self._open.pop(before, None)
+        self._opened(after)
 
     def _ended(self, outcome: Outcome) -> None:
         expected = self._open.pop(outcome.slice, None)
@@ -286,13 +295,3 @@ class _Run:
 def as_json(report: Report) -> bytes:
     """The report's file."""
     return orjson.dumps(to_json(report), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
-
-
-def _first(group: BaseExceptionGroup[HarvesterError]) -> HarvesterError:
-    """The true cause among its echoes: the first error that was raised."""
-    error: BaseException = group
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    if not isinstance(error, HarvesterError):
-        raise error
-    return error

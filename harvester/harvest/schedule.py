@@ -9,6 +9,7 @@ import anyio
 import anyio.lowlevel
 
 from harvester.errors import AccountFault, CallError, QuotaSpent, RefusedFault, TokenFault
+from harvester.harvest import sharing
 from harvester.harvest.cases import Failure, Fate
 from harvester.harvest.hints import Hints
 from harvester.harvest.lane import Lane, Turn
@@ -17,7 +18,7 @@ from harvester.harvest.queue import Queue
 from harvester.harvest.tour import Tour
 from harvester.harvest.walk import Walk
 from harvester.harvest.ward import Ward
-from harvester.model import Account, AppName, End, Page, Query, Receipt, Refusal, Slice, Status
+from harvester.model import Account, AppName, End, Page, Query, Receipt, Refusal, Slice, Status, Window
 from harvester.triage import Found
 
 log = logging.getLogger(__name__)
@@ -49,6 +50,10 @@ class Terms:
         ward: Who may be asked.
         remember: Makes durable what is found out about accounts.
         hints: What earlier answers of the API showed.
+        within: Days that a later run's plan has, too: only of these is anything given away; `None` for any days.
+        narrowed: Told of every open slice that gave days away: what it was, and what it is.
+        has_spare: Whether an app's quota has a permit that nobody waits for.
+        foreseen: About how many pages a slice that is opened will take; 0 when nothing is known.
     """
 
     page_size: int
@@ -58,6 +63,10 @@ class Terms:
     ward: Ward = field(default_factory=Ward)
     remember: Callable[[Sequence[Found]], Awaitable[None]] = _forget
     hints: Hints = field(default_factory=Hints)
+    within: Window | None = None
+    narrowed: Callable[[Slice, Slice], None] = lambda _before, _after: None
+    has_spare: Callable[[AppName], bool] = lambda _: False
+    foreseen: Callable[[Slice], int] = lambda _: 0
 
 
 class Schedule:
@@ -83,6 +92,8 @@ class Schedule:
         self.findings = terms.hints.findings
         self._stopping: str | None = None
         self._walking: dict[anyio.CancelScope, Slice] = {}
+        self._given: dict[Slice, int] = {}
+        """What walks gave away and is not begun yet; with about how many pages it will take."""
 
     def stop(self, why: str = STOPPED) -> None:
         """No further slice is begun; the open ones wait for nothing any more: they are saved as they are.
@@ -116,7 +127,7 @@ class Schedule:
 
         Cancellation: open slices are abandoned; the next run goes on from their last checkpoints.
         """
-        self._lanes = [Lane(plan, self._ward) for plan in plans.values()]
+        self._lanes = [Lane(plan, self._ward, self._terms.workers) for plan in plans.values()]
         async with anyio.create_task_group() as everything:
             everything.start_soon(drain)
             async with anyio.create_task_group() as walkers:
@@ -153,15 +164,16 @@ class Schedule:
             await self._remember()
             await self._queue.put(end)
             if fate is Fate.DIVIDED:
-                windows += self._ward.parts_of(one)
+                windows += self._ward.parts_of(end.slice)
             elif fate is Fate.DEFERRED:
-                lane.defer(one)
+                lane.defer(end.slice)
             elif end.status is Status.UNFINISHED:
                 lane.close()  # nothing more may be sent for this app
 
     async def _end_of(self, one: Slice, lane: Lane, *, part: bool) -> tuple[End, Fate | None]:
         """Walks a slice to its end, whatever that is: no error of one slice reaches another account's."""
-        tour = Tour(one, self._walk_of(one), self._queue, self._terms.pace)
+        left = self._given.pop(one, 0) or self._terms.foreseen(one)
+        tour = Tour(one, self._walk_of(one), self._queue, self._terms.pace, left)
         try:
             receipt = await self._walk(tour, lane, part=part)
         except CallError as fault:
@@ -170,9 +182,9 @@ class Schedule:
             if not self._stopping and (reason := self._ward.why_shut(one)):
                 return tour.cut_short(Status.SKIPPED, reason), None
             return tour.cut_short(Status.UNFINISHED, self._stopping or STOPPED), None
-        self._ward.read(one)
+        self._ward.read(tour.slice)
         status = Status.COMPLETE if receipt.reason is None else Status.SHORT
-        return End(slice=one, status=status, reason=receipt.reason, receipt=receipt), None
+        return End(slice=tour.slice, status=status, reason=receipt.reason, receipt=receipt), None
 
     def _cut_short(self, tour: Tour, fault: CallError, *, part: bool) -> tuple[End, Fate | None]:
         one, reason = tour.slice, str(fault)
@@ -217,10 +229,12 @@ class Schedule:
         """The walk's receipt; `None` when it was stopped."""
         with anyio.CancelScope() as scope:
             self._walking[scope] = tour.slice
+            lane.tours.add(tour)
             try:
                 return await self._ask_and_tell(tour, lane, part=part)
             finally:
                 del self._walking[scope]
+                lane.tours.discard(tour)
         await tour.hand_over()  # what it was handing over when it was stopped
         return tour.receipt
 
@@ -231,17 +245,38 @@ class Schedule:
             if self._ward.why_shut(one):
                 return None
             attempts = None if tour.pages else self._ward.attempts(one, part=part)
-            query = then if attempts is None else replace(then, attempts=attempts)
-            answer = await self._client.fetch(one.account, query)
+            answer = await self._client.fetch(one.account, replace(then, attempts=attempts, left=tour.left))
             walk.learn(self.findings)
             step = walk.take(answer) if isinstance(answer, Page) else walk.refuse(answer)
             self.findings = self.findings.merge(walk.findings)
             tour.pack(step)
             if isinstance(answer, Page):
                 await self._heard(tour, lane)
-            await tour.hand_over()
-            then = step.then
+            given = [] if part else self._share(tour, lane)
+            try:
+                await tour.hand_over()
+            finally:
+                lane.give(given)
+            then = walk.begin() if given else step.then
         return then
+
+    def _share(self, tour: Tour, lane: Lane) -> list[Slice]:
+        """Slices that a walk gives away: because it is too long, or because others have nothing to do."""
+        far, app = tour.walk.far, tour.slice.account.app
+        tour.left, tour.beyond = tour.walk.pages_left, far.beyond if far else 0
+        if far is None:
+            return []
+        keep = sharing.kept_at_once(far)
+        if keep is None and lane.is_idle and self._terms.has_spare(app):
+            keep = sharing.kept_for_others(far, (other.beyond for other in lane.tours))
+        within = self._terms.within
+        if keep is None or (within and not (far.window.start in within and far.window.end in within)):
+            return []
+        before, given = tour.slice, tour.give_away(far, keep)
+        self._terms.narrowed(before, tour.slice)
+        parts = {Slice(before.account, part): pages for part, pages in sharing.parts_of(given, far)}
+        self._given.update(parts)
+        return list(parts)
 
     async def _heard(self, tour: Tour, lane: Lane) -> None:
         """A page came."""

@@ -1,11 +1,15 @@
 """One slice on its way: its walk, and what is to be handed over next."""
 
+from dataclasses import replace
+
 import anyio
 
+from harvester.calls import NO_CALLS
+from harvester.harvest.far import Far
 from harvester.harvest.pace import Pace, Since
 from harvester.harvest.queue import Queue
 from harvester.harvest.walk import Step, Walk
-from harvester.model import Batch, End, Receipt, Slice, Status
+from harvester.model import Batch, End, Receipt, Slice, Status, Window
 
 
 class Tour:
@@ -16,19 +20,24 @@ class Tour:
         walk: Its walk.
         queue: Where its calls go.
         pace: How often it is saved.
+        left: Pages that it is expected to need, about.
 
     Attributes:
-        slice: The slice.
+        slice: The slice; it becomes narrower when its walk gives days away.
         walk: Its walk.
         receipt: The walk's, when it has come to its end.
         pages: That came.
+        left: About how many pages the walk still needs; 0 for hardly any, or when that is not known.
+        beyond: About how many of them it could give away.
     """
 
-    def __init__(self, one: Slice, walk: Walk, queue: Queue, pace: Pace) -> None:
+    def __init__(self, one: Slice, walk: Walk, queue: Queue, pace: Pace, left: int = 0) -> None:
         self.slice = one
         self.walk = walk
         self.receipt: Receipt | None = None
         self.pages = 0
+        self.left = walk.pages_left or left
+        self.beyond = 0
         self._queue = queue
         self._pace = pace
         self._since = Since(at=anyio.current_time())
@@ -49,6 +58,24 @@ class Tour:
             self._since = Since(at=now)
         if step.calls or step.strays or state:
             self._packed = Batch(slice=self.slice, calls=step.calls, strays=step.strays, size_bytes=size, state=state)
+
+    def give_away(self, far: Far, keep: int) -> Window:
+        """Goes on with fewer days; what is packed tells the writer so.
+
+        Args:
+            far: What is ahead of the walk right now.
+            keep: About so many pages.
+
+        Returns:
+            The days that are another slice's now. Its messages must come behind what is packed here.
+        """
+        given, before = self.walk.give_away(far, keep), self.slice
+        self.slice = Slice(before.account, self.walk.window)
+        packed = self._packed or Batch(slice=self.slice, calls=NO_CALLS, strays=(), size_bytes=0)
+        self._packed = replace(packed, slice=self.slice, state=self.walk.state(), was=before)
+        self._since = Since(at=anyio.current_time())
+        self.left = min(keep, far.pages)
+        return given
 
     async def hand_over(self) -> None:
         """Sends what is packed. Cancellation: it stays packed."""

@@ -23,7 +23,7 @@ from typing import Self
 
 from harvester.calls import NO_CALLS, Calls, Stray
 from harvester.harvest.desk import Asking, Desk, Findings
-from harvester.harvest.far import Far
+from harvester.harvest.far import Far, pages_left
 from harvester.harvest.mend import MAX_DIFFERENCE_DAYS, Mender, Progress
 from harvester.harvest.saved import restore, save
 from harvester.harvest.span import Reading, keys_of
@@ -113,6 +113,11 @@ class Walk:
     def doubt_the_end(self) -> None:
         """A hint says that calls of `end_date` are not returned. To be called before `begin`; see `Desk.doubts_end`."""
         self._desk.doubts_end = True
+
+    @property
+    def pages_left(self) -> int:
+        """About how many pages it still needs; 0 for hardly any, or when that is not known."""
+        return pages_left(self._desk, self._progress)
 
     @property
     def far(self) -> Far | None:

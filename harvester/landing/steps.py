@@ -16,6 +16,8 @@ class Step(StrEnum):
     """…and on the disk."""
     CHECKPOINT_COMMITTED = "checkpoint committed"
     """The ledger says how far the part is good, and how to walk on from there."""
+    SLICE_NARROWED = "slice narrowed"
+    """…and it says so of a slice that gave days away, of which it says nothing any more."""
     DAY_STAGED = "day staged"
     """A day's new file is on the disk, out of sight."""
     SLICE_STAGED = "slice staged"

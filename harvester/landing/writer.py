@@ -55,7 +55,7 @@ class Writer:
         self._landing = landing
         self._report = report
         self._parts = dict(adopted or {})
-        self._resumed = frozenset(self._parts)
+        self._resumed = set(self._parts)
         self._today = landing.now().date()
         self._made = 0
         self._open_bytes = sum(part.memory_bytes for part in self._parts.values())
@@ -139,12 +139,16 @@ class Writer:
         return done  # noqa: RET504 - out here, for the type: a scope might have swallowed it
 
     async def _collect(self, batch: Batch) -> None:
+        if batch.was is not None:
+            self._narrow(batch.was, batch.slice)
         part = self._part_of(batch.slice)
         before_bytes = part.memory_bytes
         part.add(batch.calls, batch.strays)
         self._open_bytes += part.memory_bytes - before_bytes
         if batch.state is not None:
             await self._moving(part, partial(self._checkpoint, batch.slice, part, batch.state))
+            if batch.was is not None:
+                steps.passed(Step.SLICE_NARROWED)
         elif self._open_bytes + self._ended_bytes > MEMORY_BYTES:
             largest = max(self._parts.values(), key=lambda part: part.memory_bytes)
             await self._moving(largest, partial(self._spill, largest))
@@ -161,6 +165,13 @@ class Writer:
             path = self._landing.zone.scratch / f"{self._landing.run_id}-{self._made}.part"
             self._parts[one] = Part(path, self._today)
         return self._parts[one]
+
+    def _narrow(self, before: Slice, after: Slice) -> None:
+        """A slice goes on under fewer days; the checkpoint that follows takes the place of the one it had."""
+        self._parts[after] = self._part_of(before)
+        del self._parts[before]
+        if before in self._resumed:
+            self._resumed.add(after)
 
     def _spill(self, part: Part) -> None:
         with storage(part.path, "write to"):

@@ -39,6 +39,7 @@ class World:
         accounts: How many accounts; memory grows with these only.
         days: How many days back calls go.
         calls_per_day: Mean over accounts and days; sizes follow Zipf's law, so most accounts have far fewer.
+        skew: The law's exponent; with 1 the first of 500 accounts has a seventh of all calls, with 2 three fifths.
         tie_share: Share of calls, 0 to 1, that share their second with a neighbour.
         tie_size: Calls of one giant second, added to the other calls of some days; 0: none.
         tie_day_share: Share, 0 to 1, of (account, day) that hold a giant second when `tie_size` is not 0.
@@ -50,6 +51,7 @@ class World:
     accounts: int = 20
     days: int = 400
     calls_per_day: float = 200.0
+    skew: float = 1.0
     tie_share: float = 0.02
     tie_size: int = 0
     tie_day_share: float = 0.1
@@ -58,7 +60,7 @@ class World:
     def __post_init__(self) -> None:
         if self.accounts < 1 or self.days < 1 or self.calls_per_day < 0 or self.tie_size < 0:
             raise ValueError(f"a world has accounts, days, and no negative numbers: {self}")
-        weights = [1 / rank for rank in range(1, self.accounts + 1)]
+        weights = [1 / rank**self.skew for rank in range(1, self.accounts + 1)]
         scale = self.calls_per_day * self.accounts / sum(weights)
         ids = [AccountId(20_000_000 + 997 * n + chance(self.seed, "id", n) % 997) for n in range(self.accounts)]
         ranked = sorted(ids, key=lambda account_id: chance(self.seed, "rank", account_id))

@@ -1,7 +1,12 @@
-"""A simulated night: many accounts over several apps, on the virtual clock, against requests ÷ quota.
+"""Simulated nights on the virtual clock, against the shortest time and the fewest requests there can be.
 
-Run by hand: `python -m tests.benchmarks.night [ACCOUNTS [APPS [CALLS_PER_DAY]]]`. Schedule, client and quotas are the
-real ones, as are the sandbox's answers; there are no sockets and no disk, and time passes only where something waits.
+Run by hand: `python -m tests.benchmarks.night [ACCOUNTS APPS CALLS_PER_DAY [SKEW]]`; without any, those of
+the README. Schedule, client and quotas are the real ones, as are the sandbox's answers; there are no sockets and no
+disk, and time passes only where something waits.
+
+A night cannot be shorter than its requests ÷ the quota, nor than the pages of the largest day, one answer after the
+other: days are not divided. *Least* is what a client needs that knows everything beforehand: an account's calls in the
+window ÷ the page size, rounded up, at least one.
 """
 
 import asyncio
@@ -16,13 +21,15 @@ from harvester.api.client import Client
 from harvester.api.effort import Retry, Surroundings
 from harvester.api.quota import Limits, Quota
 from harvester.api.traffic import Traffic
+from harvester.foresight import Foresight
 from harvester.harvest.queue import Queue
 from harvester.harvest.schedule import Schedule, Terms
-from harvester.model import Account, AppName, End, Slice, Status, TokenName
+from harvester.model import Account, AppName, End, Slice, Status, TokenName, Window
 from harvester.plan import Scope, plan
 from harvester.sandbox.stats import busiest
 from harvester.sandbox.switches import Grant, Switches
 from harvester.sandbox.world import World
+from harvester.usage import Experience
 from tests.credentials import fleet
 from tests.flows import NOW_S, TODAY, last_days
 from tests.offline import OfflineTransport
@@ -39,14 +46,16 @@ class Night:
     """One night.
 
     Args:
-        accounts: How many.
+        world: All accounts.
         apps: Over how many apps they are spread.
-        calls_per_day: Of an account, on average; sizes follow Zipf's law.
+        known: Whether a ledger knows how busy each account is; in a first night none does.
     """
 
-    def __init__(self, accounts: int, apps: int, calls_per_day: float) -> None:
+    def __init__(self, world: World, apps: int, *, known: bool) -> None:
         names = [f"app{number}" for number in range(apps)]
-        self.world = World(accounts=accounts, calls_per_day=calls_per_day, today=TODAY)
+        self.world = world
+        self._known = known
+        self._foresight = Foresight({}, PAGE_SIZE)
         grants = tuple(Grant(access=name, client_id=name) for name in names)
         switches = Switches(requests_per_minute=PER_MINUTE, latency_s=LATENCY_S, grants=grants)
         self.transport = OfflineTransport(self.world, switches, self._wall)
@@ -56,12 +65,14 @@ class Night:
         around = Surroundings(wall=self._wall, chance=lambda: 0.5)
         client = Client(self.transport, self.quotas, tokens, Retry(), around)
         self._queue = Queue()
-        terms = Terms(page_size=PAGE_SIZE, workers=IN_FLIGHT)
+        terms = Terms(page_size=PAGE_SIZE, workers=IN_FLIGHT, has_spare=client.has_spare, foreseen=self._foreseen)
         self._schedule = Schedule(client, self._queue, lambda _: None, terms)
         self.ends: Counter[Status] = Counter()
         self.last_at: dict[AppName, float] = {}
-        self.longest: Counter[AppName] = Counter()
-        """Pages of the longest walk: they come one after the other."""
+        self.chain: Counter[AppName] = Counter()
+        """Pages of an account's largest day: they can only come one after the other."""
+        self.least: Counter[AppName] = Counter()
+        self.slices: Counter[AppName] = Counter()
 
     @staticmethod
     def _wall() -> float:
@@ -75,7 +86,23 @@ class Night:
         for number, account_id in enumerate(self.world.account_ids):
             app = apps[number % len(apps)]
             accounts[app].append(Account(id=account_id, token=TokenName(app), app=app))
-        return {app: plan(some, scope, lambda _: {}) for app, some in accounts.items()}
+            days = [self.world.count(account_id, Window(day, day)) for day in last_days(DAYS)]
+            self.chain[app] = max(self.chain[app], _pages(max(days)))
+            self.least[app] += max(1, _pages(sum(days)))
+        return {app: self._plan(some, scope) for app, some in accounts.items()}
+
+    def _foreseen(self, one: Slice) -> int:
+        return self._foresight.pages_of(one.account.id, len(one.window))
+
+    def _plan(self, accounts: list[Account], scope: Scope) -> Iterator[Slice]:
+        """As `Planning` makes it, which stands on a ledger."""
+        ids = [account.id for account in accounts] if self._known else []
+        means = {one: Experience(calls_a_day=self.world.count(one, scope.window) / DAYS) for one in ids}
+        self._foresight = known = Foresight(means, PAGE_SIZE)
+        accounts.sort(key=lambda account: -known.pages_of(account.id, DAYS))
+        for one in plan(accounts, scope, lambda _: {}):
+            for part in known.parts_of(one.account.id, one.window):
+                yield Slice(one.account, part)
 
     async def run(self) -> None:
         """Walks everything."""
@@ -87,35 +114,56 @@ class Night:
                 self.ends[message.status] += 1
                 app = message.slice.account.app
                 self.last_at[app] = anyio.current_time()
-                requests = message.receipt.requests if message.receipt else 0
-                self.longest[app] = max(self.longest[app], requests)
+                self.slices[app] += 1
 
 
-def main() -> None:
-    """Prints the table."""
-    given = [int(one) for one in sys.argv[1:]]
-    accounts, apps, calls = [*given, *(10_000, 5, 5)[len(given) :]]
-    began = time.perf_counter()
+def _pages(calls: int) -> int:
+    return -(-calls // PAGE_SIZE)
 
-    async def simulate() -> Night:
-        night = Night(accounts, apps, calls)
+
+def simulate(world: World, apps: int, *, known: bool) -> Night:
+    """One night, in virtual time."""
+
+    async def run() -> Night:
+        night = Night(world, apps, known=known)
         await night.run()
         return night
 
     with asyncio.Runner(loop_factory=PureVirtualTimeLoop) as runner:
-        night = runner.run(simulate())
-    stats = night.transport.sandbox.stats
-    print(f"{accounts:,} accounts over {apps} apps, {stats.calls:,} calls, {stats.requests:,} requests")
-    print(f"ends: {dict(night.ends)}; codes: {dict(stats.codes)}; most in flight {stats.most_in_flight}")
-    print("| app | requests | worst 60 s | requests / quota | longest walk | took | ratio |")
-    print("|---|---|---|---|---|---|---|")
-    for app, quota in night.quotas.items():
-        bound_s, took_s = quota.sent / PER_MINUTE * 60, night.last_at[app]
-        walk_s = night.longest[app] * LATENCY_S
-        worst = busiest(sorted(stats.arrivals[app]), 60.0)
-        ratio = took_s / max(bound_s, walk_s)
-        print(f"| {app} | {quota.sent:,} | {worst} | {bound_s:.0f} s | {walk_s:.0f} s | {took_s:.0f} s | {ratio:.3f} |")
-    print(f"(simulated in {time.perf_counter() - began:.0f} s)")
+        return runner.run(run())
+
+
+def show(world: World, apps: int) -> None:
+    """Prints a first night and one after it."""
+    sizes = sorted((world.count(one, last_days(DAYS)) for one in world.account_ids), reverse=True)
+    largest = f"the largest account has {sizes[0] / max(1, sum(sizes)):.0%} of the calls"
+    print(f"\n{world.accounts:,} accounts over {apps} apps, {sum(sizes):,} calls; {largest}\n")
+    print(
+        "| night | app | slices | requests | ÷ least | requests ÷ quota | longest day | took | ÷ bound | worst 60 s |"
+    )
+    print("|---|---|---|---|---|---|---|---|---|---|")
+    for known in (False, True):
+        began = time.perf_counter()
+        night = simulate(world, apps, known=known)
+        stats = night.transport.sandbox.stats
+        for app, quota in night.quotas.items():
+            quota_s, chain_s = quota.sent / PER_MINUTE * 60, night.chain[app] * LATENCY_S
+            took_s, worst = night.last_at[app], busiest(sorted(stats.arrivals[app]), 60.0)
+            print(
+                f"| {'later' if known else 'first'} | {app} | {night.slices[app]:,} | {quota.sent:,} "
+                f"| {quota.sent / night.least[app]:.3f} | {quota_s:.0f} s | {chain_s:.0f} s | {took_s:.0f} s "
+                f"| {took_s / max(quota_s, chain_s):.3f} | {worst} |"
+            )
+        print(f"  {dict(night.ends)} {dict(stats.codes)} (simulated in {time.perf_counter() - began:.0f} s)")
+
+
+def main() -> None:
+    """Prints the tables."""
+    given = [float(one) for one in sys.argv[1:]]
+    nights = [given] if given else [(500, 1, 100, 1), (500, 1, 100, 2), (10_000, 5, 5, 1)]
+    for accounts, apps, calls, *skew in nights:
+        world = World(accounts=int(accounts), calls_per_day=calls, skew=skew[0] if skew else 1.0, today=TODAY)
+        show(world, int(apps))
 
 
 if __name__ == "__main__":

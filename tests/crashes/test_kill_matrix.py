@@ -24,15 +24,17 @@ YESTERDAY: Final = Switches(vanish_calls=3, extra_field=True)
 """Without the last calls of each day, and with other bytes in all."""
 ONCE: Final = {Step.REMAINS_CLEARED, Step.PUBLICATION_RECOVERED}
 """Steps that a run passes once at most."""
+BY_CHANCE: Final = {Step.SLICE_NARROWED}
+"""Steps whose number depends on who has nothing to do when; where most is still to be read they are passed once."""
 WALKED: Final = {
-    Step.PART_WRITTEN, Step.PART_DURABLE, Step.CHECKPOINT_COMMITTED, Step.DAY_STAGED, Step.SLICE_STAGED,
-    Step.MARKS_WITHDRAWN, Step.PUBLICATION_INTENDED, Step.DAY_REPLACED, Step.SLICE_COMMITTED, Step.PART_REMOVED,
-    Step.DAY_MARKED, Step.REMAINS_CLEARED,
+    Step.PART_WRITTEN, Step.PART_DURABLE, Step.CHECKPOINT_COMMITTED, Step.SLICE_NARROWED, Step.DAY_STAGED,
+    Step.SLICE_STAGED, Step.MARKS_WITHDRAWN, Step.PUBLICATION_INTENDED, Step.DAY_REPLACED, Step.SLICE_COMMITTED,
+    Step.PART_REMOVED, Step.DAY_MARKED, Step.REMAINS_CLEARED,
 }  # fmt: skip
 SCENES: Final = {
     "first night": WALKED,
     "second night": WALKED,
-    "after a death while walking": WALKED | {Step.PART_ADOPTED},
+    "after a death while walking": WALKED - BY_CHANCE | {Step.PART_ADOPTED},
     "after a death while publishing": WALKED | {Step.PUBLICATION_RECOVERED, Step.PART_ADOPTED},
 }
 """Which steps a run passes."""
@@ -41,7 +43,7 @@ DEATHS: Final = [
     for scene, steps in SCENES.items()
     for step in Step
     for which in ("first", "middle", "last")
-    if step in steps and (which == "first" or step not in ONCE)
+    if step in steps and (which == "first" or step not in ONCE | BY_CHANCE)
 ]
 
 
@@ -96,7 +98,9 @@ def theatre(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Theatre]:
 def test_every_step_is_deadly_somewhere(theatre: Theatre) -> None:
     """The matrix has every step there is, and each scene passes the steps that are said of it."""
     assert set().union(*SCENES.values()) == set(Step)
-    assert {scene: set(tally) for scene, (_, tally) in theatre.scenes.items()} == SCENES
+    for scene, (_, tally) in theatre.scenes.items():
+        assert set(tally) - SCENES[scene] <= BY_CHANCE
+        assert set(tally) >= SCENES[scene]
     assert all(tally[step] == 1 for _, tally in theatre.scenes.values() for step in ONCE & tally.keys())
 
 
@@ -131,6 +135,6 @@ def test_deaths_in_a_row(theatre: Theatre, tmp_path: Path) -> None:
         after = ids_of(ground.files())
         assert_none_lost(before, after)
         before = after
-    assert deaths >= len(Step) - 2  # not all are passed each time
+    assert deaths >= len(Step) - len(BY_CHANCE) - 2  # not all are passed each time
     assert theatre.nursery.run("run", ground.config, "--again").code == 0
     ground.assert_complete()

@@ -22,7 +22,7 @@ def many_of_one() -> Iterator[Slice]:
 async def test_so_many_wait_and_no_more() -> None:
     """While an account's first answer is awaited the plan is not emptied; what waits goes in its order then."""
     plan, ward = many_of_one(), Ward(Cases(today=TODAY))
-    lane = Lane(plan, ward)
+    lane = Lane(plan, ward, workers=64)
     first = await lane.take()
     assert first
     with anyio.move_on_after(1) as waiting:
@@ -38,7 +38,7 @@ async def test_so_many_wait_and_no_more() -> None:
 
 async def test_the_end() -> None:
     """Who finds nothing waits for those who may still bring something, and ends when the last of them is back."""
-    lane, ends = Lane(iter(weeks(1, each=2)), Ward(Cases(today=TODAY))), list[float]()
+    lane, ends = Lane(iter(weeks(1, each=2)), Ward(Cases(today=TODAY)), workers=64), list[float]()
     turn = await lane.take()
     assert turn
 
@@ -59,7 +59,7 @@ async def test_the_end() -> None:
 
 async def test_closing() -> None:
     """A lane that is closed lets go of those who wait, gives nothing more, and says what is left."""
-    lane = Lane(iter(weeks(1, each=3)), Ward(Cases(today=TODAY)))
+    lane = Lane(iter(weeks(1, each=3)), Ward(Cases(today=TODAY)), workers=64)
     turn = await lane.take()
     assert turn
     async with anyio.create_task_group() as group:

@@ -21,11 +21,11 @@ LARGEST = BY_SIZE[0]
 
 
 def test_parts_are_equal_and_take_so_many_pages_at_most() -> None:
-    """As many days as fill 200 pages, a day at least; who is quiet or unknown keeps the whole window."""
+    """As many days as fill 100 pages, a day at least; who is quiet or unknown keeps the whole window."""
     busy = {AccountId(number): Experience(calls_a_day=100.0 * pages) for number, pages in enumerate([1, 9, 70, 999])}
     known, window = Foresight(busy, 100), last_days(30)
     lengths = [[len(part) for part in known.parts_of(AccountId(number), window)] for number in range(5)]
-    assert lengths == [[30], [15, 15], [3] * 10, [1] * 30, [30]]
+    assert lengths == [[30], [10] * 3, [2] * 15, [1] * 30, [30]]
     for number in range(5):
         parts = known.parts_of(AccountId(number), window)
         assert sorted(day for part in parts for day in part) == list(window)

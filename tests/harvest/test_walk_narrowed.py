@@ -378,7 +378,24 @@ def test_a_count_that_is_refused_leads_to_halves() -> None:
     assert (then.window, then.after) == (walk.window, None)
     refusals = 0
     while isinstance(then, Query) and then.window == walk.window:
+        assert then.after is None, "nothing is read before it is counted"
         then, refusals = walk.refuse(Refusal.PAGE_SIZE).then, refusals + 1
     assert refusals > 1, "smaller pages are tried"
     assert isinstance(then, Query)
     assert (then.window, then.after) == (walk.window.halves()[0], None)
+
+
+def test_without_a_new_count_nothing_is_proven() -> None:
+    """An API that stops to count: all lands, and the slice is said to be short, as one that never was counted."""
+    walk, api = Walk(ACCOUNT, window_of(3), page_size=PAGE, findings=INCLUSIVE), model(BUSY, Switches())
+    then, ids = walk.begin(), set[str]()
+    while isinstance(then, Query):
+        page = api.answer(then)
+        assert isinstance(page, Page)
+        step = walk.take(page if api.answers == 1 else replace(page, total=None))
+        then, ids = step.then, ids | {call.id for call in step.calls}
+        if api.answers == 1 and (far := walk.far):
+            walk.give_away(far, 4)
+            then = walk.begin()
+    assert len(ids) == 16
+    assert (then.counted, then.distinct, then.short_days) == (None, 16, frozenset(walk.window))

@@ -36,13 +36,13 @@ A, B, C = (call(key, f"{day} 00:00:00") for key, day in zip("abc", DAYS, strict=
 LOST = [stray(b'{"call_id":"x"}'), stray(b'{"call_id":"y"}')]
 
 
-def taken_up(root: Path, ledger: Ledger, run_id: str = "run-2", **more: object) -> Night:
+def taken_up(root: Path, ledger: Ledger, run_id: str = "run-2", began: Slice = SLICE, **more: object) -> Night:
     """The next run, which goes on with what was begun of the slice."""
     night = night_in(root, ledger, run_id=run_id)
     found = adopt(night.landing, ledger.checkpoints()[0])
     assert found is not None
     clear_remains(night.landing)
-    return night_in(root, ledger, run_id=run_id, adopted={SLICE: found}, **more)
+    return night_in(root, ledger, run_id=run_id, adopted={began: found}, **more)
 
 
 async def test_checkpoint(night: Night) -> None:

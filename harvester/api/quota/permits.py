@@ -6,7 +6,6 @@ next one. So `N` a minute becomes one permit every `60 s / (0.99 N)`: never more
 network jitter to spare.
 """
 
-import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from math import inf
@@ -30,12 +29,9 @@ from harvester.errors import QuotaSpent
 from harvester.model import AppName
 from harvester.usage import Sending
 
-log = logging.getLogger(__name__)
-
 LATE_S = 0.005
 """Timers fire late, by a millisecond or so. So much the next permit makes up for: half of the headroom in a second."""
 _LUMP_MOST = 200
-_WORTH_TELLING_S = 5.0
 _WORTH_KEEPING = 100
 """Requests that were surely counted before a quota that was learned from them is kept for later runs."""
 _ROUNDING_S = 1e-6
@@ -81,10 +77,7 @@ class Quota:
         self._next_at = anyio.current_time() + wait_s
         for ago_s, requests in sent_lately(earlier, traffic.wall()):
             self._own.remember(anyio.current_time() - ago_s, requests)
-        if wait_s > _WORTH_TELLING_S:
-            log.info("app %s: the first request goes in %.0f s, when the minute of the run before is over", app, wait_s)
-        if learned := self._steering.learned:
-            log.info("app %s: %d requests a minute, as an earlier run learned", app, learned)
+        self._words.begins(wait_s, self._steering.learned)
         if wait_s > self._base_s:
             self._unlimited_until = self._next_at  # of an earlier run
 
@@ -120,17 +113,24 @@ class Quota:
         decision = self._decide_alone(anyio.current_time())
         return self.traffic.told(decision) if isinstance(decision, Wait) else None
 
+    @property
+    def has_spare(self) -> bool:
+        """Whether a permit could be had right now, and nobody waits for one."""
+        now = anyio.current_time()
+        free = self._turn.has_spare and self.traffic.has_place
+        return free and isinstance(strictest(self.traffic.decide(now), self._decide_alone(now)), Go)
+
     def notes(self) -> list[str]:
         """What a person should know of afterwards."""
         return self._words.notes(self._steering)
 
     @asynccontextmanager
-    async def permit(self, *, ahead: bool = False) -> AsyncIterator[Permit]:
+    async def permit(self, *, ahead: int = 0) -> AsyncIterator[Permit]:
         """Waits for a permit and holds a place in flight while the request is under way.
 
         Args:
-            ahead: Whether this request goes before those of the app that do not: what is begun is ended first, since
-                the pages of a walk can only come one after the other.
+            ahead: About how many pages of a walk are to come, from 1, if this request goes before those of the app that
+                do not: what is begun is ended first, and the longest most of all (`Places`); 0 if it does not.
 
         Yields:
             The permit. What becomes of the request has to be told by `answered`, `refused` or `failed`.

@@ -16,6 +16,7 @@ log = logging.getLogger(__name__)
 _CHANGE: Final = 0.1
 _SELDOM_S: Final = 30.0
 _LITTLE_DAY: Final = 10
+_LONG_S: Final = 5.0
 
 
 class Words:
@@ -38,6 +39,14 @@ class Words:
         self._told_nonsense = False
         self._refusals: dict[Limit, int] = {}
         self._reason = ""
+
+    def begins(self, wait_s: float, learned: int | None) -> None:
+        """The app begins: so many seconds until its first request, and the quota that an earlier run learned."""
+        if wait_s > _LONG_S:
+            text = "app %s: the first request goes in %.0f s, when the minute of the run before is over"
+            log.info(text, self._app, wait_s)
+        if learned:
+            log.info("app %s: %d requests a minute, as an earlier run learned", self._app, learned)
 
     def waits(self, wait: Wait, now: float) -> None:
         """The app waits for something that is worth telling."""

@@ -101,6 +101,11 @@ class Traffic:
                 return Over(f"{_TIME_ENDS} {decision.why}") if decision.why else late
         return decision
 
+    @property
+    def has_place(self) -> bool:
+        """Whether a place in flight is free and nobody waits for it."""
+        return self._places.has_spare
+
     async def enter(self) -> None:
         """Waits for a place in flight. Cancellation: none is taken."""
         await self._places.enter()

@@ -12,7 +12,7 @@ from harvester.api.effort import Surroundings
 from harvester.api.quota.figures import Figure
 from harvester.api.tokens.life import Life
 from harvester.api.transport import Transport
-from harvester.errors import StorageError
+from harvester.errors import StorageError, first_of
 from harvester.harvest.checkup.ear import Ear
 from harvester.harvest.checkup.probing import Prober
 from harvester.harvest.checkup.standing import lives_of
@@ -84,7 +84,7 @@ class Visit:
                 await self._ask(prober, chosen)
                 work.cancel_scope.cancel()
         except* StorageError as group:
-            error = _first(group)
+            error = first_of(group, StorageError)
         finally:
             self._probes, self.figures = prober.probes, prober.figures
             self._lives, self._skew_s = fleet.states(), ear.skew_s
@@ -156,13 +156,3 @@ class Visit:
         if self._ended:
             what = f"finding out about the open questions was broken off: {self._ended}"
             yield note(Area.QUESTIONS, what, "run doctor again later: harvester is right whatever the answers are")
-
-
-def _first(group: BaseExceptionGroup[StorageError]) -> StorageError:
-    """The first error that was raised, among its echoes."""
-    error: BaseException = group
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    if not isinstance(error, StorageError):
-        raise error
-    return error
