@@ -185,8 +185,16 @@ class Backfill:
         around = Surroundings(wall=self._wall, chance=lambda: 0.5)
         client = Client(self.api, self.quotas, tokens, Retry(), around)
         self._queue = Queue()
-        self._schedule = Schedule(client, self._queue, self._opened, Terms(page_size=PAGE_SIZE, workers=workers))
         self._open: dict[Slice, Expected] = {}
+        terms = Terms(
+            page_size=PAGE_SIZE,
+            workers=workers,
+            within=window,
+            narrowed=self._narrowed,
+            has_spare=client.has_spare,
+            foreseen=lambda one: int(self._open[one].requests),
+        )
+        self._schedule = Schedule(client, self._queue, self._opened, terms)
         started = datetime.fromtimestamp(NOW_S, BEIJING)
         self.report = Report(run_id="scale", window=window, accounts=len(accounts), started=started)
         self.least = 0
@@ -204,6 +212,10 @@ class Backfill:
     def _opened(self, one: Slice) -> None:
         self._open[one] = self._planning.expected(one)
 
+    def _narrowed(self, before: Slice, after: Slice) -> None:
+        self._open.pop(before, None)
+        self._opened(after)
+
     async def _drain(self) -> None:
         while (message := await self._queue.get()) is not None:
             if isinstance(message, End):
@@ -217,7 +229,7 @@ class Backfill:
         self.longest = max(self.longest, receipt.requests)
         self.ended_at = anyio.current_time()
         outcome = Outcome(slice=end.slice, status=end.status, receipt=receipt, landed=receipt.distinct)
-        self.report = fold(self.report, outcome, self._open.pop(end.slice))
+        self.report = fold(self.report, outcome, self._open.pop(end.slice, None))
 
 
 def simulate(number: int, apps: int, days: int, workers: int) -> Figures:

@@ -1,4 +1,6 @@
+from collections.abc import Iterable
 from dataclasses import replace
+from datetime import date
 from itertools import groupby
 from pathlib import Path
 
@@ -8,8 +10,8 @@ from harvester import foresight
 from harvester.foresight import Foresight
 from harvester.harvest.planning import Planning
 from harvester.harvest.preview import forecast
-from harvester.landing.ledger import Ledger
-from harvester.model import AccountId, Slice
+from harvester.landing.ledger import Known, Ledger
+from harvester.model import ONE_DAY, AccountId, Slice, Window
 from harvester.sandbox.world import World
 from harvester.usage import Experience
 from tests.flows import APP, NOW_S, TODAY, assign, last_days, run, sandbox
@@ -77,3 +79,26 @@ async def test_what_was_begun_goes_on_as_it_is(tmp_path: Path, monkeypatch: pyte
     assert begun
     assert planned[: len(begun)] == begun
     assert any(len(one.window) > 1 for one in begun)
+
+
+async def test_the_ledger_is_asked_only_of_days_that_it_may_know(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What slices will take is foreseen without a question where the account was never read, before or since."""
+    async with sandbox(WORLD) as served:
+        assignment = assign(served, tmp_path, days=90)
+    day, asked = TODAY - ONE_DAY * 40, list[tuple[Window, list[AccountId]]]()
+    with Ledger.open(assignment.state_dir) as ledger:
+        ledger.take_over(LARGEST, {day: Known(9, complete=False)})
+        planning, known = Planning(assignment, ledger), ledger.known
+
+        def counted(window: Window, accounts: Iterable[AccountId]) -> dict[AccountId, dict[date, Known]]:
+            asked.append((window, list(accounts)))
+            return known(window, asked[-1][1])
+
+        monkeypatch.setattr(ledger, "known", counted)
+        planned = list(planning.plans[APP])
+        expected = {one: planning.expected(one) for one in planned}
+    own = [one for one in planned if one.account.id == LARGEST]
+    assert asked == [(one.window, [LARGEST]) for one in own if day in one.window]
+    assert [expected[one].known_days for one in own] == [int(day in one.window) for one in own]

@@ -165,6 +165,7 @@ def launched(command: Sequence[str], folder: Path, core: int | None) -> dict[str
         `wall_s`, `cpu_s`, `peak_mib`, and `trouble` if it failed.
     """
     environment = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # an installed program is compiled once, not at each start
     environment["PYTHONPATH"] = str(ROOT)
     where = "any" if core is None else str(core)
     with subprocess.Popen(
