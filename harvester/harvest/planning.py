@@ -12,7 +12,7 @@ from harvester.harvest.assignment import Assignment
 from harvester.harvest.foresight import begun_slices, foresight_of, was_read
 from harvester.landing.ledger import Ledger
 from harvester.model import Account, AccountId, AppName, Slice, Window
-from harvester.plan import SLICE_DAYS, Earlier, plan, thrifty_plan
+from harvester.plan import SLICE_DAYS, DaysByAccount, Earlier, plan, thrifty_plan
 from harvester.report.left import Left, left_of
 from harvester.triage import Poison
 
@@ -75,11 +75,21 @@ class Planning:
 
     def _counts(self, one: Slice) -> dict[date, int]:
         """What the last readings of a slice's days brought; the ledger is asked only where it may know any."""
-        account, extent = one.account.id, self._extents.get(one.account.id)
-        if not self._ledger or not extent or one.window.end < extent.start or extent.end < one.window.start:
+        account = one.account.id
+        if not self._ledger or not self._may_know(account, one.window):
             return {}
         days = self._ledger.known(one.window, [account]).get(account, {})
         return {day: known.calls for day, known in days.items() if was_read(known)}
+
+    def _complete_days(self, accounts: Sequence[AccountId], window: Window) -> DaysByAccount:
+        """What is complete; the ledger is asked likewise. What the plan gave since this run began it knows itself."""
+        some = [account for account in accounts if self._may_know(account, window)]
+        return self._ledger.complete_days(window, some) if self._ledger and some else {}
+
+    def _may_know(self, account: AccountId, window: Window) -> bool:
+        """Whether the ledger may know any of these days: those between the first and the last that it does."""
+        extent = self._extents.get(account)
+        return extent is not None and extent.start <= window.end and window.start <= extent.end
 
     def left(self, unfinished: Iterable[Slice], rest: Iterable[Slice]) -> Left:
         """What a run that has ended leaves.
@@ -112,7 +122,7 @@ class Planning:
             days = min(len(assignment.scope.window), SLICE_DAYS)
             accounts.sort(key=lambda account: -self._foresight.pages_of(account.id, days))
             ids = [account.id for account in accounts]
-            complete_days = partial(ledger.complete_days, accounts=ids) if ledger else _nothing_complete
+            complete_days = partial(self._complete_days, ids)
             begun = [one for one in self.begun if one.account.app == app]
             earlier = Earlier(begun=begun, queued=queued, tonight=self.tonight, poisoned=poisoned)
             plans[app] = self._in_parts(
@@ -145,7 +155,3 @@ def _in_turn(poison: Mapping[AccountId, Mapping[date, Poison]]) -> dict[AccountI
         account: [one.day for one in sorted(days.values(), key=lambda one: (one.asked_on, one.day))]
         for account, days in poison.items()
     }
-
-
-def _nothing_complete(_: Window) -> dict[AccountId, set[date]]:
-    return {}

@@ -41,6 +41,8 @@ class Sick:
 
     def of(self, troubles: Iterable[Trouble]) -> "Sick":
         """Only those poisoned days that are among a run's troubles: no other was due."""
+        if not self.poison:
+            return self
         due = {(one.account_id, one.window) for one in troubles}
         poison = [one for one in self.poison if (one.account_id, _window(one.day)) in due]
         return replace(self, poison=sorted(poison, key=lambda one: (one.account_id, one.day)))
