@@ -79,16 +79,25 @@ class Zone:
 
     def partition(self, account: AccountId, day: str) -> Path:
         """The file of an account's day: the one that is there, else the one that will be. Raises `StorageError`."""
-        folder = self.folder_of(day) / f"account_id={account}"
-        there = (folder / f"calls.ndjson{suffix}" for suffix in SUFFIXES.values())
+        return self.look(account, day)[0]
+
+    def look(self, account: AccountId, day: str) -> tuple[Path, bool]:
+        """The file of an account's day, and whether it is there, not yet to be. Raises `StorageError`."""
+        folder = self.root / f"dt={day}" / f"account_id={account}"
         with storage(folder, "look into"):
-            return next((path for path in there if path.exists()), folder / self._new_name)
+            try:
+                names = os.listdir(folder)  # noqa: PTH208 - once a day of an account
+            except (FileNotFoundError, NotADirectoryError):
+                names = []
+            for suffix in SUFFIXES.values() if names else ():
+                path = folder / f"calls.ndjson{suffix}"
+                if path.name in names and path.exists():
+                    return path, True
+        return folder / self._new_name, False
 
     def has(self, account: AccountId, day: date) -> bool:
         """Whether a day has a file. Raises `StorageError`."""
-        path = self.partition(account, day.isoformat())
-        with storage(path, "look for"):
-            return path.exists()
+        return self.look(account, day.isoformat())[1]
 
     def keep_damaged(self, path: Path, digest: bytes) -> Path:
         """Keeps a damaged file beside the landing zone's own, before it is replaced; where it is kept.
