@@ -54,10 +54,10 @@ def put(staged: Path, target: Path) -> None:
 
 def move(staged: Path, target: Path) -> Path:
     """As `put`, but for the last step: gives the folder that has to be synced until the target is durable."""
-    is_folder, folder = staged.is_dir(), target.parent
-    if is_folder and not folder.is_dir():
+    is_folder, folder = os.path.isdir(staged), target.parent  # noqa: PTH112
+    if is_folder and not os.path.isdir(folder):  # noqa: PTH112
         make_one(folder.parent)
-        staged.replace(folder)
+        os.replace(staged, folder)  # noqa: PTH105
         return folder.parent
     if is_folder:  # somebody made the folder meanwhile
         (staged / target.name).replace(target)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import date
 from pathlib import Path
+from typing import Final
 
 from harvester.calls import Stray
 from harvester.disk import make_directory, make_one, remove, storage, sync_directory
@@ -14,6 +15,8 @@ from harvester.landing.files import replace_whole
 from harvester.landing.lock import hold
 from harvester.landing.ndjson import SUFFIXES, read_lines
 from harvester.model import AccountId
+
+_NAMES: Final = tuple(f"calls.ndjson{suffix}" for suffix in SUFFIXES.values())
 
 
 class Zone:
@@ -83,20 +86,21 @@ class Zone:
 
     def look(self, account: AccountId, day: str) -> tuple[Path, bool]:
         """The file of an account's day, and whether it is there, not yet to be. Raises `StorageError`."""
-        folder = self.root / f"dt={day}" / f"account_id={account}"
+        folder = Path(f"{self.root}/dt={day}/account_id={account}")
         with storage(folder, "look into"):
             try:
-                names = os.listdir(folder)  # noqa: PTH208 - once a day of an account
+                names = os.listdir(folder)  # noqa: PTH208 - of small files, paths are the larger part
             except (FileNotFoundError, NotADirectoryError):
                 names = []
-            for suffix in SUFFIXES.values() if names else ():
-                path = folder / f"calls.ndjson{suffix}"
-                if path.name in names and path.exists():
-                    return path, True
+            there = (folder / name for name in _NAMES if name in names)
+            if path := next((path for path in there if path.exists()), None):
+                return path, True
         return folder / self._new_name, False
 
     def has(self, account: AccountId, day: date) -> bool:
         """Whether a day has a file. Raises `StorageError`."""
+        if os.path.isfile(f"{self.root}/dt={day}/account_id={account}/{self._new_name}"):  # noqa: PTH113
+            return True
         return self.look(account, day.isoformat())[1]
 
     def keep_damaged(self, path: Path, digest: bytes) -> Path:

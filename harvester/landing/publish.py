@@ -50,9 +50,7 @@ def prepare(zone: Zone, reading: Reading) -> DayChange:
         StorageError: The new file cannot be written.
     """
     path, there = zone.look(reading.account, reading.day.isoformat())
-    change = DayChange(
-        day=reading.day, path=str(path.relative_to(zone.root)), complete=reading.complete, calls=0, in_file=0
-    )
+    change = DayChange(day=reading.day, path="/".join(path.parts[-3:]), complete=reading.complete, calls=0, in_file=0)
     text = reading.gathered.text()
     if not there:
         return _prepare_first(zone, change, text)
