@@ -1,5 +1,6 @@
 """Calls as values: one, one that cannot be placed, and many in columns, which is what is fast. Pure."""
 
+from bisect import bisect_left
 from collections.abc import Container, Iterable, Iterator, Sequence
 from itertools import compress, groupby, islice
 from operator import eq, itemgetter
@@ -159,6 +160,15 @@ class Calls(Sequence[Call]):
         else:
             order = sorted(zip(self.starts[::-1], self.ids[::-1], self.lines[::-1], strict=True), key=_key)
         return Calls([one[1] for one in order], [one[0] for one in order], [one[2] for one in order])
+
+    def days_in_order(self) -> Iterator[tuple[str, "Calls"]]:
+        """Each day, `YYYY-MM-DD`, in order, with its calls, `in_order`."""
+        ordered, begin = self.in_order(), 0
+        while begin < len(self):
+            day = ordered.starts[begin][:10]
+            end = bisect_left(ordered.starts, f"{day}~", begin)  # behind any time of the day
+            yield day, ordered[begin:end]
+            begin = end
 
     def lines_joined(self) -> bytes:
         """As NDJSON: one JSON object a line, the API's own bytes."""

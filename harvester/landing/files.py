@@ -6,7 +6,7 @@ import os
 import secrets
 from collections.abc import Iterable
 from pathlib import Path
-from typing import BinaryIO, Final, cast
+from typing import Final
 
 from harvester.disk import make_one, remove, sync_directory
 from harvester.landing.ndjson import compressing
@@ -29,11 +29,12 @@ def stage(target: Path, blocks: Iterable[bytes], *, scratch: Path) -> tuple[Path
         What was staged, whose name is durable only once `scratch` is synced, and the digest of the file.
     """
     staged = scratch / f"{secrets.token_hex(8)}.tmp"  # never a name of an earlier run's, whatever that left
+    content = compressing(blocks, target.suffix)
     try:
-        if target.parent.is_dir():
-            return staged, _write_durably(staged, blocks, target.suffix)
-        staged.mkdir()
-        digest = _write_durably(staged / target.name, blocks, target.suffix)
+        if os.path.isdir(target.parent):  # noqa: PTH112 - here and below: of a small file, paths are the larger part
+            return staged, _write_durably(str(staged), content)
+        os.mkdir(staged)  # noqa: PTH102
+        digest = _write_durably(f"{staged}/{target.name}", content)
         sync_directory(staged)
     except BaseException:
         with contextlib.suppress(OSError):  # the first error is the one to tell; the next run clears the rest
@@ -53,10 +54,10 @@ def put(staged: Path, target: Path) -> None:
 
 def move(staged: Path, target: Path) -> Path:
     """As `put`, but for the last step: gives the folder that has to be synced until the target is durable."""
-    is_folder, folder = staged.is_dir(), target.parent
-    if is_folder and not folder.is_dir():
+    is_folder, folder = os.path.isdir(staged), target.parent  # noqa: PTH112
+    if is_folder and not os.path.isdir(folder):  # noqa: PTH112
         make_one(folder.parent)
-        staged.replace(folder)
+        os.replace(staged, folder)  # noqa: PTH105
         return folder.parent
     if is_folder:  # somebody made the folder meanwhile
         (staged / target.name).replace(target)
@@ -101,33 +102,20 @@ def replace_whole(target: Path, blocks: Iterable[bytes], *, scratch: Path) -> No
         raise
 
 
-class _Digesting:
-    """Passes on what is written, and digests it."""
-
-    def __init__(self, raw: BinaryIO) -> None:
-        self._raw = raw
-        self._hash = hashlib.blake2b(digest_size=DIGEST_BYTES)
-
-    def write(self, data: bytes) -> int:
-        self._hash.update(data)
-        return self._raw.write(data)
-
-    def flush(self) -> None:
-        self._raw.flush()
-
-    def digest(self) -> bytes:
-        return self._hash.digest()
-
-
-def _write_durably(path: Path, blocks: Iterable[bytes], suffix: str) -> bytes:
-    with path.open("wb") as raw:
-        digesting = _Digesting(raw)
-        with compressing(cast("BinaryIO", digesting), suffix) as out:
-            for block in blocks:
-                out.write(block)
-        raw.flush()
-        os.fsync(raw.fileno())
-    return digesting.digest()
+def _write_durably(path: str, content: Iterable[bytes]) -> bytes:
+    """Writes a file, and gives its digest."""
+    found = hashlib.blake2b(digest_size=DIGEST_BYTES)
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
+    try:
+        for block in content:
+            found.update(block)
+            written = os.write(handle, block)
+            while written < len(block):
+                written += os.write(handle, memoryview(block)[written:])
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+    return found.digest()
 
 
 def digest_of(path: Path) -> bytes:

@@ -103,6 +103,7 @@ class Publisher:
             noted = (_with_gone(day, days.get(day.day)) for day in one.publication.days)
             one.publication = replace(one.publication, days=tuple(noted))
         self._replace_files(published, known)
+        landing.marks.expect({day.day for one in published for day in one.publication.days})
         landing.ledger.commit_all([one.publication for one in group], landing.now())
         for one, days in zip(published, known, strict=True):
             steps.passed(Step.SLICE_COMMITTED)

@@ -81,6 +81,8 @@ class Marks:
         self._complete: dict[date, int] = {}
         self._touched: set[date] = set()
         self._withdrawn: set[date] = set()
+        self._unmarked: set[date] = set()
+        """Days of which it is known that there is no mark."""
 
     def set_right(self, window: Window) -> None:
         """Makes the marks of these days what the ledger says: a dead run may have left them otherwise.
@@ -114,12 +116,22 @@ class Marks:
         """To be called before anything of these days changes. Raises `StorageError`."""
         for day in days:
             self._touched.add(day)
+            if day in self._unmarked:
+                continue
             if self._remove(mark_of(self._zone, day)):
                 self._withdrawn.add(day)
+            self._unmarked.add(day)
         steps.passed(Step.MARKS_WITHDRAWN)
 
+    def expect(self, days: Iterable[date]) -> None:
+        """To be called before a commit about these days, of however many accounts. Raises `StorageError`."""
+        for day in days:
+            if day not in self._complete:
+                window = Window(day, day)
+                self._complete[day] = self._ledger.accounts_complete(window, self._fleet).get(day, 0)
+
     def account_committed(self, account: AccountId, before: Mapping[date, bool], now: Mapping[date, bool]) -> None:
-        """Takes note of a commit, and marks the days that have become complete with it.
+        """Takes note of a commit, and marks the days that have become complete with it; they were `expect`ed.
 
         Args:
             account: Whose.
@@ -132,10 +144,7 @@ class Marks:
         if account not in self._fleet:
             return
         for day, complete in now.items():
-            if day in self._complete:
-                self._complete[day] += complete - before.get(day, False)
-            else:
-                self._complete[day] = self._ledger.accounts_complete(Window(day, day), self._fleet).get(day, 0)
+            self._complete[day] += complete - before.get(day, False)
             if complete and not before.get(day) and day not in self._withdrawn and self._all_complete(day):
                 self._make(day)
 
@@ -156,6 +165,7 @@ class Marks:
         return self._complete[day] >= len(self._fleet) > 0
 
     def _make(self, day: date) -> None:
+        self._unmarked.discard(day)
         there = self._ledger.known(Window(day, day), self._fleet)
         known = [days[day].in_file for days in there.values()]
         gone = sum(1 for account, days in there.items() if days[day].in_file and not self._zone.has(account, day))

@@ -1,12 +1,11 @@
 """NDJSON files as bytes: compressing what is written, reading lines back, and seeing when a file was cut short."""
 
-import contextlib
 import gzip
 import threading
 from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO, Final, cast
+from typing import BinaryIO, Final
 
 import zstandard
 
@@ -42,18 +41,42 @@ def compressed(content: bytes) -> bytes:
     return _zstd().compress(content)
 
 
-@contextlib.contextmanager
-def compressing(raw: BinaryIO, suffix: str) -> Iterator[BinaryIO]:
-    """What is written inside lands in `raw`, compressed by the ending of a file's name."""
+def compressing(blocks: Iterable[bytes], suffix: str) -> Iterator[bytes]:
+    """Content → a file's, compressed by the ending of its name; its bytes do not depend on where the blocks are cut.
+
+    With zstd it is one frame, for there are readers that end after the first. In a thread, one file after the other.
+    """
     match suffix:
         case ".zst":
-            with _zstd().stream_writer(raw, closefd=False, write_size=_BUFFER_BYTES) as out:
-                yield cast("BinaryIO", out)
+            frame = _zstd().compressobj()
+            yield from filter(None, map(frame.compress, blocks))
+            yield frame.flush()
         case ".gz":
-            with gzip.GzipFile(filename="", fileobj=raw, mode="wb", compresslevel=_GZIP_LEVEL, mtime=0) as zipped:
-                yield cast("BinaryIO", zipped)
+            made = _Made()
+            with gzip.GzipFile(filename="", fileobj=made, mode="wb", compresslevel=_GZIP_LEVEL, mtime=0) as zipped:
+                for block in blocks:
+                    zipped.write(block)
+                    yield from made.taken()
+            yield from made.taken()
         case _:
-            yield raw
+            yield from filter(None, blocks)
+
+
+class _Made:
+    """What a compressor has made so far."""
+
+    def __init__(self) -> None:
+        self._blocks: list[bytes] = []
+
+    def write(self, data: bytes) -> None:
+        self._blocks.append(data)
+
+    def flush(self) -> None:
+        """There is nothing behind it."""
+
+    def taken(self) -> list[bytes]:
+        blocks, self._blocks = self._blocks, []
+        return blocks
 
 
 def read_lines(path: Path) -> Iterator[bytes]:

@@ -6,8 +6,9 @@ that says whose they are. So it needs no index to be read back, and any zstd too
 
 import os
 import struct
+from array import array
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from functools import partial
 from io import BytesIO
@@ -22,9 +23,9 @@ from harvester.calls import Calls, Stray
 from harvester.disk import storage, sync_directory
 from harvester.errors import DamagedError
 from harvester.landing import steps
-from harvester.landing.merge import BEFORE_ALL, Key
+from harvester.landing.merge import BEFORE_ALL, Key, Source
 from harvester.landing.ndjson import compressed, read_frames, split_lines
-from harvester.landing.runs import Gathered, Run, calls_of, merged_run
+from harvester.landing.runs import Gathered, Run, Spilled, calls_of, merged_run
 from harvester.landing.steps import Step
 
 _HEADER: Final = struct.Struct("<III")
@@ -34,6 +35,8 @@ _CRC_BYTES: Final = 4
 _HEAD_MAX_BYTES: Final = 2**20
 _STRAYS: Final = "strays"
 
+_HASHES_MAX: Final = 2**15
+"""Of ids of calls that went to disk, 8 bytes each: so many are remembered by a part."""
 _RUNS_MAX: Final = 64
 """Of a day in memory, that overlap; more are made one."""
 
@@ -48,11 +51,21 @@ class _Head(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @dataclass(frozen=True, slots=True)
 class _Frame:
-    """A run on disk."""
+    """A run on disk.
+
+    Attributes:
+        first: Its first call's key, or an earlier one.
+        offset: Where its zstd frame begins.
+        size_bytes: Of that.
+        last: Its last call's key.
+        hashes: Of its ids; `None` when neither is known.
+    """
 
     first: Key
     offset: int
     size_bytes: int
+    last: Key = BEFORE_ALL
+    hashes: "array[int] | None" = None
 
 
 class Part:
@@ -73,6 +86,7 @@ class Part:
         self._runs: dict[str, list[Run]] = {}
         self._strays: list[Stray] = []
         self._frames: dict[str, list[_Frame]] = {}
+        self._hashes_kept = 0
         self._name_is_durable = False
 
     @classmethod
@@ -130,10 +144,10 @@ class Part:
         self._strays += strays
         self.memory_bytes += sum(stray.memory_bytes for stray in strays)
         self.calls += len(calls)
-        for day, some in calls.by_day():
+        for day, some in calls.days_in_order():
             runs = self._runs.setdefault(day, [])
             before_bytes = sum(run.memory_bytes for run in runs)
-            run = Run(some.in_order())
+            run = Run(some)
             if not runs or not runs[-1].take(run):
                 runs.append(run)
             if len(runs) > _RUNS_MAX:
@@ -146,6 +160,7 @@ class Part:
             for day, runs in self._runs.items():
                 run = merged_run(runs)
                 self._write(file, day, run.first, run.texts)
+                self._remember(day, run)
             if self._strays:
                 lines = [b"%b\t%b\n" % (orjson.dumps([one.key, one.reason]), one.line) for one in self._strays]
                 self._write(file, _STRAYS, BEFORE_ALL, lines)
@@ -159,6 +174,13 @@ class Part:
         begin = file.write(_HEADER.pack(_SKIPPABLE, _CRC_BYTES + len(head), crc32(head)) + head)
         self._frames.setdefault(day, []).append(_Frame(first, self.file_bytes + begin, len(content)))
         self.file_bytes += begin + file.write(content)
+
+    def _remember(self, day: str, run: Run) -> None:
+        """Of what has just gone to disk, as long as that is not too much: then it is not looked at again."""
+        if self._hashes_kept + len(run) <= _HASHES_MAX:
+            self._hashes_kept += len(run)
+            frames = self._frames[day]
+            frames[-1] = replace(frames[-1], last=run.last, hashes=run.hashes)
 
     def make_durable(self) -> None:
         """Moves everything to disk, and waits until the disk has it; raises `OSError`."""
@@ -181,7 +203,13 @@ class Part:
         memory, frames = Gathered.of(self._runs.get(day, ())), self._frames.get(day)
         if not frames:
             return memory
-        return Gathered([*memory.sources, *((one.first, partial(self._read, one)) for one in reversed(frames))])
+        sources: list[Source] = [*memory.sources, *((one.first, partial(self._read, one)) for one in reversed(frames))]
+        known = [
+            Spilled(one.first, one.last, one.hashes, partial(self._content, one))
+            for one in frames
+            if one.hashes is not None
+        ]
+        return Gathered(sources, [*(memory.runs or ()), *known] if len(known) == len(frames) else None)
 
     def strays(self) -> list[Stray]:
         """Everything that cannot be placed; a stray may come again. Raises as `gathered`."""

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import date
 from pathlib import Path
+from typing import Final
 
 from harvester.calls import Stray
 from harvester.disk import make_directory, make_one, remove, storage, sync_directory
@@ -14,6 +15,8 @@ from harvester.landing.files import replace_whole
 from harvester.landing.lock import hold
 from harvester.landing.ndjson import SUFFIXES, read_lines
 from harvester.model import AccountId
+
+_NAMES: Final = tuple(f"calls.ndjson{suffix}" for suffix in SUFFIXES.values())
 
 
 class Zone:
@@ -79,16 +82,26 @@ class Zone:
 
     def partition(self, account: AccountId, day: str) -> Path:
         """The file of an account's day: the one that is there, else the one that will be. Raises `StorageError`."""
-        folder = self.folder_of(day) / f"account_id={account}"
-        there = (folder / f"calls.ndjson{suffix}" for suffix in SUFFIXES.values())
+        return self.look(account, day)[0]
+
+    def look(self, account: AccountId, day: str) -> tuple[Path, bool]:
+        """The file of an account's day, and whether it is there, not yet to be. Raises `StorageError`."""
+        folder = Path(f"{self.root}/dt={day}/account_id={account}")
         with storage(folder, "look into"):
-            return next((path for path in there if path.exists()), folder / self._new_name)
+            try:
+                names = os.listdir(folder)  # noqa: PTH208 - of small files, paths are the larger part
+            except (FileNotFoundError, NotADirectoryError):
+                names = []
+            there = (folder / name for name in _NAMES if name in names)
+            if path := next((path for path in there if path.exists()), None):
+                return path, True
+        return folder / self._new_name, False
 
     def has(self, account: AccountId, day: date) -> bool:
         """Whether a day has a file. Raises `StorageError`."""
-        path = self.partition(account, day.isoformat())
-        with storage(path, "look for"):
-            return path.exists()
+        if os.path.isfile(f"{self.root}/dt={day}/account_id={account}/{self._new_name}"):  # noqa: PTH113
+            return True
+        return self.look(account, day.isoformat())[1]
 
     def keep_damaged(self, path: Path, digest: bytes) -> Path:
         """Keeps a damaged file beside the landing zone's own, before it is replaced; where it is kept.

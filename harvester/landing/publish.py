@@ -49,12 +49,10 @@ def prepare(zone: Zone, reading: Reading) -> DayChange:
         DamagedError: Tonight's calls cannot be read back.
         StorageError: The new file cannot be written.
     """
-    path = zone.partition(reading.account, reading.day.isoformat())
-    change = DayChange(
-        day=reading.day, path=str(path.relative_to(zone.root)), complete=reading.complete, calls=0, in_file=0
-    )
+    path, there = zone.look(reading.account, reading.day.isoformat())
+    change = DayChange(day=reading.day, path="/".join(path.parts[-3:]), complete=reading.complete, calls=0, in_file=0)
     text = reading.gathered.text()
-    if not path.exists():
+    if not there:
         return _prepare_first(zone, change, text)
     if digest := digest_if_same(path, text):
         return replace(change, calls=text.calls, in_file=text.calls, digest=digest)

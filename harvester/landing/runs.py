@@ -6,13 +6,13 @@ which no id can come twice are the day's file as they are. Only of others the li
 
 from array import array
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
 from harvester.calls import Call, Calls
-from harvester.landing.merge import Source, each_once, key_at, merged
+from harvester.landing.merge import Key, Source, each_once, key_at, merged
 from harvester.record import read_record, read_text
 
 _BLOCK_BYTES: Final = 2**16
@@ -70,16 +70,35 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
+class Spilled:
+    """A run on disk. Attributes as those of `Run`.
+
+    Attributes:
+        read: Gives its lines.
+    """
+
+    first: Key
+    last: Key
+    hashes: "array[int]"
+    read: Callable[[], Iterator[bytes]]
+
+    @property
+    def texts(self) -> Iterator[bytes]:
+        """Its lines, in order, cut anywhere."""
+        return self.read()
+
+
+@dataclass(frozen=True, slots=True)
 class Gathered:
     """A day's calls, all that a walk has brought of them.
 
     Attributes:
         sources: What gives them, the newest reading first.
-        runs: The same, when all of them are in memory; `None` when some are on disk.
+        runs: The same, when enough is known of all of them; `None` when it is not.
     """
 
     sources: Sequence[Source]
-    runs: Sequence[Run] | None = None
+    runs: Sequence[Run | Spilled] | None = None
 
     @classmethod
     def of(cls, runs: Iterable[Run]) -> "Gathered":
@@ -100,7 +119,7 @@ class Gathered:
         apart = None if self.runs is None else runs_apart(self.runs)
         if apart is None:
             return Text((len(block), [block.lines_joined()]) for block in self.calls())
-        return Text((len(run), run.texts) for run in apart)
+        return Text((len(run.hashes), run.texts) for run in apart)
 
 
 class Text:
@@ -123,9 +142,9 @@ class Text:
             yield from pieces
 
 
-def runs_apart(runs: Sequence[Run]) -> Sequence[Run] | None:
+def runs_apart(runs: Sequence[Run | Spilled]) -> Sequence[Run | Spilled] | None:
     """Runs in order if they do not overlap and no id can be in them twice, else `None`."""
-    if len(set().union(*(run.hashes for run in runs))) < sum(map(len, runs)):
+    if len(set().union(*(run.hashes for run in runs))) < sum(len(run.hashes) for run in runs):
         return None
     ordered = sorted(runs, key=lambda run: run.first)
     return ordered if all(one.last < other.first for one, other in pairwise(ordered)) else None

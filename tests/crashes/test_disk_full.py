@@ -21,13 +21,13 @@ WORLD = World(today=TODAY, seed=11, accounts=3, calls_per_day=100)
 VICTIMS = {
     Step.REMAINS_CLEARED: r"(cannot write to .*\.part|ledger\.sqlite cannot be used)",
     Step.PART_DURABLE: r"ledger\.sqlite cannot be used",
-    Step.DAY_STAGED: r"cannot publish .*calls\.ndjson\.zst",
-    Step.SLICE_STAGED: r"ledger\.sqlite cannot be used",
-    Step.PUBLICATION_INTENDED: r"ledger\.sqlite cannot be used",
-    Step.DAY_REPLACED: r"ledger\.sqlite cannot be used",
+    Step.DAY_STAGED: r"(cannot write to .*\.part|cannot publish .*calls\.ndjson\.zst)",
+    Step.SLICE_STAGED: r"(cannot write to .*\.part|ledger\.sqlite cannot be used)",
+    Step.PUBLICATION_INTENDED: r"(cannot write to .*\.part|ledger\.sqlite cannot be used)",
+    Step.DAY_REPLACED: r"(cannot write to .*\.part|ledger\.sqlite cannot be used)",
     Step.DAY_MARKED: r"cannot write .*_COMPLETE\.json",
 }
-"""What cannot be written when the disk is full from a step on."""
+"""What cannot be written when the disk is full from a step on; while some slices are published others are walked."""
 _ADVICE = "Free some space and run again: nothing that was published is harmed."
 
 

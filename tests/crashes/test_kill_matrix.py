@@ -80,7 +80,7 @@ def theatre(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Theatre]:
             assert mother.run("run", configure(second, yesterday)).code == 0
         configure(second, served)
         shutil.copytree(second, publishing)
-        doom = Doom(at=(Step.CHECKPOINT_COMMITTED, 8))
+        doom = Doom(at=(Step.CHECKPOINT_COMMITTED, 4))  # before any slice has ended
         assert mother.run("run", walking / "nightly.toml", doom=doom).code == -SIGKILL
         doom = Doom(at=(Step.DAY_REPLACED, 8))
         assert mother.run("run", publishing / "nightly.toml", "--again", doom=doom).code == -SIGKILL

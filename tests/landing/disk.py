@@ -37,6 +37,9 @@ class Disk:
         for name in names:
             patch.setattr(os, name, self._step_in_place_of(name))
         patch.setattr(Path, "open", self._open_in_place_of(Path.open))
+        self._really |= {name: getattr(os, name) for name in ("open", "write")}
+        patch.setattr(os, "open", self._os_open)
+        patch.setattr(os, "write", self._os_write)
         patch.setattr(steps, "passed", lambda step: self.step("passed", step))
 
     def step(self, what: str, path: str | Path) -> None:
@@ -54,6 +57,16 @@ class Disk:
             self._really[name](path, *args, **more)
 
         return watched
+
+    def _os_open(self, path: Any, flags: int, *args: Any, **more: Any) -> int:
+        if flags & os.O_WRONLY:
+            self.step("open", path)
+        return int(self._really["open"](path, flags, *args, **more))
+
+    def _os_write(self, handle: int, data: "ReadableBuffer") -> int:
+        """Little at a time, as a disk may that is nearly full."""
+        self.step("write", Path(f"/proc/self/fd/{handle}").readlink())
+        return int(self._really["write"](handle, memoryview(data)[:64]))
 
     def _open_in_place_of(self, really: Callable[..., Any]) -> Callable[..., Any]:
         def open_watched(path: Path, mode: str = "r", **more: Any) -> Any:

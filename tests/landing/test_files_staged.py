@@ -4,7 +4,6 @@ import pytest
 
 from harvester.disk import make_directory, remove, sync_directory
 from harvester.landing.files import (
-    _Digesting,
     digest_of,
     is_staged,
     put,
@@ -149,13 +148,3 @@ def test_syncing_what_is_not_there(tmp_path: Path) -> None:
     """The names in a directory that was taken away cannot be made durable."""
     with pytest.raises(FileNotFoundError):
         sync_directory(tmp_path / "gone")
-
-
-def test_flushing(tmp_path: Path) -> None:
-    """What a compressor flushes reaches the file."""
-    with (tmp_path / "calls").open("wb") as raw:
-        digesting = _Digesting(raw)
-        digesting.write(b"x")
-        digesting.flush()
-        assert (tmp_path / "calls").read_bytes() == b"x"
-    assert digesting.digest() == digest_of(tmp_path / "calls")

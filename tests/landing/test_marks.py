@@ -49,6 +49,8 @@ def commit(
         run_id="run-1", account_id=whose, first_day=window.start, last_day=window.end, status=Status.COMPLETE,
         receipt=Receipt(requests=1, read=7, distinct=7, counted=7), read_on=NIGHT.date(), days=changes,
     )  # fmt: skip
+    if marks:
+        marks.expect(days)
     ledger.commit(publication, NIGHT)
     if marks:
         marks.account_committed(whose, before, dict.fromkeys(days, complete))

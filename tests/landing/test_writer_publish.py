@@ -204,7 +204,7 @@ async def test_names_of_staged_days_are_durable(night: Night, monkeypatch: pytes
 
 
 async def test_cancelled_while_it_publishes(night: Night, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Cancelled while it publishes, the writer first finishes, commits and reports what has ended by then."""
+    """Cancelled while it publishes, the writer first finishes, commits and reports all slices whose ends it took."""
     scope = anyio.CancelScope()
 
     def passed(step: Step) -> None:

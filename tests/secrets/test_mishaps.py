@@ -104,7 +104,7 @@ def _bug(on: Stage, line: str) -> Exception:
     "where",
     [
         "harvester.landing.writer.Writer._collect",
-        "harvester.landing.writer.prepare",
+        "harvester.landing.group.prepare",
         "harvester.harvest.walk.Walk.take",
         "harvester.api.client.Client._send",
         "harvester.api.transport.AiohttpTransport.send",
