@@ -1,4 +1,4 @@
-"""Walks that give days away, in a schedule with a client that needs no network."""
+"""Walks that give days away, in a schedule with a client that needs no network; and whole simulated nights."""
 
 import datetime as dt
 from collections import Counter
@@ -32,6 +32,9 @@ from harvester.model import (
     TokenName,
     Window,
 )  # fmt: skip
+from harvester.sandbox.world import World
+from tests.benchmarks.night import LATENCY_S, PER_MINUTE, simulate
+from tests.flows import TODAY
 from tests.harvest.test_schedule import Writer, stopped_after
 
 pytestmark = pytest.mark.anyio
@@ -274,3 +277,18 @@ def test_who_gives_away_and_how_much_is_kept(
     far = partial(Far, window=WEEK, reached=LAST, later=False)(pages=pages)
     assert sharing.kept_at_once(far) == at_once
     assert sharing.kept_for_others(far, others) == for_others
+
+
+# ── a whole night ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("known", [False, True])
+@pytest.mark.parametrize("skew", [1.0, 2.0])
+def test_no_account_decides_when_the_night_ends(skew: float, *, known: bool) -> None:
+    """A fleet whose largest account has a fifth, or three fifths, of all calls: hardly longer than its bound allows."""
+    night = simulate(World(accounts=100, calls_per_day=100, skew=skew, today=TODAY), 1, known=known)
+    [(app, quota)] = night.quotas.items()
+    bound_s = max(quota.sent / PER_MINUTE * 60, night.chain[app] * LATENCY_S)
+    assert set(night.ends) == {Status.COMPLETE}
+    assert night.last_at[app] <= 1.02 * bound_s + 15, "in its last seconds there are walks that cannot be divided"
+    assert quota.sent <= 1.03 * night.least[app]
