@@ -161,7 +161,7 @@ def test_no_token_works(served: Served) -> None:
 
 def test_budgets_end_a_run_softly(served: Served) -> None:
     """Exit code 8 when the requests are used up; the next run goes on."""
-    served.edit("page_size = 100", "page_size = 5")
+    served.edit("page_size = 100", "page_size = 10")
     done = harvester("run", served.config, "--max-requests", "3")
     assert done.returncode == 8
     assert "--max-requests" in done.stdout

@@ -36,6 +36,7 @@ class _State(Struct):
 
     requests: int
     progress: _Progress
+    uncounted: bool = False
 
 
 _STATES: Final = Decoder(_State)
@@ -61,7 +62,8 @@ def _reached(checkpoint: Checkpoint) -> Reached:
     except (ValueError, RecursionError):  # as `saved.py` has it; a wrong guess costs nothing but the guess
         return Reached(calls=checkpoint.calls)
     reading = state.progress.reading
-    total = reading.total if reading and reading.window == checkpoint.window else None
+    counted = reading and reading.window == checkpoint.window and not state.uncounted
+    total = reading.total if reading and counted else None
     return Reached(calls=checkpoint.calls, requests=state.requests, total=total)
 
 

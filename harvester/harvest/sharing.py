@@ -30,7 +30,7 @@ def kept_for_others(far: Far, others: Iterable[int]) -> int | None:
         far: What is ahead of it.
         others: About how many pages each open walk could give away: the one with the most does.
     """
-    return far.pages // 2 if far.beyond >= max(WORTH_IT, *others) else None
+    return far.pages // 2 if far.beyond >= max([WORTH_IT, *others]) else None
 
 
 def parts_of(given: Window, far: Far) -> list[tuple[Window, int]]:

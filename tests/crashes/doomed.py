@@ -18,10 +18,13 @@ from typing import Final, NoReturn
 
 from harvester.api.envelope import Request, Response
 from harvester.api.transport import AiohttpTransport
+from harvester.harvest import sharing
 from harvester.landing import steps
 from harvester.landing.steps import Step
 
 _BLOCK_BYTES: Final = 4096
+_NEVER: Final = 10**9
+"""Pages that no walk has."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +76,7 @@ class Doom:
             timer.start()
         passes = Passes(self)
         steps.passed = passes
+        _share(early=self.fill is None)
         return passes
 
     def strike(self) -> None:
@@ -92,6 +96,13 @@ class Doom:
             return await really(transport, request)
 
         AiohttpTransport.send = send  # type: ignore[method-assign,assignment] # that is what this program is for
+
+
+def _share(*, early: bool) -> None:
+    """Lets walks give days away after their first page, or never; but not since others happen to have nothing to do."""
+    names = {"TOO_LONG": 9 if early else _NEVER, "LONGEST": 6, "WORTH_IT": _NEVER}
+    for name, pages in names.items():
+        setattr(sharing, name, pages)
 
 
 class Passes:

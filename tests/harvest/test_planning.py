@@ -60,8 +60,7 @@ async def test_known_heavy_accounts_come_first_and_in_parts(
     windows = [one.window for one in planned if one.account.id == LARGEST]
     assert sorted(day for window in windows for day in window) == list(last_days(7))
     assert len(windows) == 7, f"{pages[LARGEST]} pages"
-    assert sum(first.slices.values()) == WORLD.accounts
-    assert sum(second.slices.values()) == len(planned) > WORLD.accounts + 6
+    assert WORLD.accounts <= sum(first.slices.values()) < len(planned) <= sum(second.slices.values())
     assert f"{len(planned)} slices" in text
     assert sum(second.requests.values()) <= 1.15 * sum(first.requests.values())
 

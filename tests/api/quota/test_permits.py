@@ -365,6 +365,31 @@ class TestTurns:
                 tasks.start_soon(partial(log.ask, quota, 0.7, name, ahead=True))
         assert log.names == ["first", "second", "ahead 1", "ahead 2", "third"]
 
+    async def test_a_permit_to_spare(self) -> None:
+        """When the time of the next one has come, a place is free, and nobody waits for either."""
+        quota = quota_of(Limits(per_second=1), traffic=traffic_of(2))
+
+        def spare() -> bool:
+            return quota.has_spare
+
+        assert spare()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(Log().ask, quota, 3.5)
+            await anyio.sleep(0.1)
+            assert not spare(), "its time has not come"
+            await anyio.sleep(1)
+            assert spare()
+            tasks.start_soon(Log().ask, quota, 1.5)
+            tasks.start_soon(Log().ask, quota, 1.5)
+            await anyio.sleep(0.1)
+            assert not spare(), "somebody waits for it"
+            await anyio.sleep(1.1)
+            assert not spare(), "both places are taken"
+        await anyio.sleep(5)
+        assert spare()
+        quota.close("over")
+        assert not spare()
+
     @pytest.mark.parametrize("which", [1, 2, 3, 5])
     @pytest.mark.parametrize("at_s", [0.0, 0.5, 0.999])
     async def test_a_cancelled_waiter_costs_nobody_a_place(self, which: int, at_s: float) -> None:

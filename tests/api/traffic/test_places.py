@@ -198,6 +198,23 @@ async def test_who_goes_ahead_goes_before_those_who_came_first() -> None:
     assert order == ["first", "ahead 1", "ahead 2", "second", "third"]
 
 
+async def test_the_longest_way_has_every_other_place() -> None:
+    """Of those ahead; the other places go to them in the order in which they came."""
+    places, order = Places(1), list[int]()
+
+    async def visit(ahead: int) -> None:
+        await places.enter(ahead=ahead)
+        order.append(ahead)
+        await anyio.sleep(1)
+        places.leave()
+
+    async with anyio.create_task_group() as tasks:
+        for ahead in (0, 1, 2, 3, 9, 8, 7):
+            tasks.start_soon(visit, ahead)
+            await anyio.sleep(0.01)
+    assert order == [0, 9, 1, 8, 2, 7, 3]
+
+
 @pytest.mark.parametrize("after_s", [0.0, 0.5, 1.0, 1.5])
 async def test_who_is_cancelled_leaves_the_place_to_the_next(after_s: float) -> None:
     """While waiting, in the moment of the hand-over, and inside."""
