@@ -9,6 +9,7 @@ from functools import partial
 import anyio
 import pytest
 
+from harvester.calls import Calls
 from harvester.errors import QuotaSpent
 from harvester.harvest import sharing
 from harvester.harvest.far import Far
@@ -22,7 +23,6 @@ from harvester.model import (
     AccountId,
     AppName,
     Batch,
-    Call,
     End,
     Page,
     Query,
@@ -78,7 +78,7 @@ class Api:
         self._open[account.id] -= 1
         starts = self.starts(account.id, query.window)
         behind = [start for start in starts if query.after is None or start < query.after][:10]
-        return Page(calls=[Call(start, start, b"{}") for start in behind], total=len(starts))
+        return Page(calls=Calls(behind, behind, [b"{}"] * len(behind)), total=len(starts))
 
 
 async def night(api: Api, plan: Iterator[Slice], **terms: object) -> tuple[Writer, float]:
