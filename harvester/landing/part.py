@@ -7,7 +7,7 @@ that says whose they are. So it needs no index to be read back, and any zstd too
 import os
 import struct
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import partial
@@ -168,8 +168,8 @@ class Part:
         self._strays.clear()
         self.memory_bytes = 0
 
-    def _write(self, file: BinaryIO, day: str, first: Key, texts: Iterable[bytes]) -> None:
-        content = compressed(b"".join(texts))
+    def _write(self, file: BinaryIO, day: str, first: Key, texts: Collection[bytes]) -> None:
+        content = compressed(texts)
         head = msgspec.json.encode(_Head(day, first, len(content)))
         begin = file.write(_HEADER.pack(_SKIPPABLE, _CRC_BYTES + len(head), crc32(head)) + head)
         self._frames.setdefault(day, []).append(_Frame(first, self.file_bytes + begin, len(content)))
