@@ -37,6 +37,7 @@ _STRAYS: Final = "strays"
 
 _HASHES_MAX: Final = 2**15
 """Of ids of calls that went to disk, 8 bytes each: so many are remembered by a part."""
+_LARGE_CALLS: Final = 10_000
 _RUNS_MAX: Final = 64
 """Of a day in memory, that overlap; more are made one."""
 
@@ -135,9 +136,9 @@ class Part:
         return sorted({*self._runs, *self._frames} - {_STRAYS})
 
     @property
-    def spilled(self) -> bool:
-        """Whether some of it is on disk."""
-        return bool(self._frames)
+    def is_large(self) -> bool:
+        """Whether reading several of its days back at once takes too much memory."""
+        return bool(self._frames) and self.calls > _LARGE_CALLS
 
     def add(self, calls: Calls, strays: Sequence[Stray] = ()) -> None:
         """Takes calls and strays in."""
