@@ -148,15 +148,15 @@ class Publisher:
             one.publication = replace(one.publication, quarantined=quarantined)
 
     def _stage(self, group: Sequence[Ended], *, unproven: bool) -> None:
-        """Stages the days of slices side by side; what is on disk one by one: each day that is read back takes memory.
+        """Stages the days of slices side by side; of large ones, which are on disk, one by one: that takes memory.
 
         Args:
             group: Whose days.
             unproven: Whether nothing of them is proven, whatever the walk says.
         """
         readings = [(one, reading) for one in group for reading in self._readings(one, unproven=unproven)]
-        apart = [place for place, (one, _) in enumerate(readings) if not one.part.spilled]
-        alone = [place for place, (one, _) in enumerate(readings) if one.part.spilled]
+        apart = [place for place, (one, _) in enumerate(readings) if not one.part.is_large]
+        alone = [place for place, (one, _) in enumerate(readings) if one.part.is_large]
         work = partial(self._prepared, readings)
         found = dict(zip(apart, self._threads.side_by_side(work, apart), strict=True))
         found |= {place: work(place) for place in alone}

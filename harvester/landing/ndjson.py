@@ -2,7 +2,7 @@
 
 import gzip
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -36,9 +36,10 @@ def _zstd() -> zstandard.ZstdCompressor:
     return _mine.zstd
 
 
-def compressed(content: bytes) -> bytes:
+def compressed(blocks: Collection[bytes]) -> bytes:
     """One zstd frame, which says how much is in it."""
-    return _zstd().compress(content)
+    frame = _zstd().compressobj(size=sum(map(len, blocks)))
+    return b"".join([*map(frame.compress, blocks), frame.flush()])
 
 
 def compressing(blocks: Iterable[bytes], suffix: str) -> Iterator[bytes]:

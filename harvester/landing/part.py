@@ -7,7 +7,7 @@ that says whose they are. So it needs no index to be read back, and any zstd too
 import os
 import struct
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import partial
@@ -37,6 +37,7 @@ _STRAYS: Final = "strays"
 
 _HASHES_MAX: Final = 2**15
 """Of ids of calls that went to disk, 8 bytes each: so many are remembered by a part."""
+_LARGE_CALLS: Final = 10_000
 _RUNS_MAX: Final = 64
 """Of a day in memory, that overlap; more are made one."""
 
@@ -135,9 +136,9 @@ class Part:
         return sorted({*self._runs, *self._frames} - {_STRAYS})
 
     @property
-    def spilled(self) -> bool:
-        """Whether some of it is on disk."""
-        return bool(self._frames)
+    def is_large(self) -> bool:
+        """Whether reading several of its days back at once takes too much memory."""
+        return bool(self._frames) and self.calls > _LARGE_CALLS
 
     def add(self, calls: Calls, strays: Sequence[Stray] = ()) -> None:
         """Takes calls and strays in."""
@@ -168,8 +169,8 @@ class Part:
         self._strays.clear()
         self.memory_bytes = 0
 
-    def _write(self, file: BinaryIO, day: str, first: Key, texts: Iterable[bytes]) -> None:
-        content = compressed(b"".join(texts))
+    def _write(self, file: BinaryIO, day: str, first: Key, texts: Collection[bytes]) -> None:
+        content = compressed(texts)
         head = msgspec.json.encode(_Head(day, first, len(content)))
         begin = file.write(_HEADER.pack(_SKIPPABLE, _CRC_BYTES + len(head), crc32(head)) + head)
         self._frames.setdefault(day, []).append(_Frame(first, self.file_bytes + begin, len(content)))

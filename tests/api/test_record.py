@@ -180,6 +180,7 @@ ODD = (
 )  # fmt: skip
 
 
+@example([USUAL[0] * 2, b'{"call_id":"9",', b'"call_start_time":"2024-02-29 00:00:00"}'])
 @given(st.lists(st.sampled_from(USUAL) | st.sampled_from(ODD), min_size=1, max_size=6))
 def test_text_is_read_as_its_lines_are(lines: list[bytes]) -> None:
     """NDJSON is read all at once only if each line by itself is a call, and then as they are."""

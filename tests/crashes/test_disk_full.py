@@ -18,16 +18,18 @@ from tests.crashes.ground import TODAY, Ground, assert_none_lost, configure, ids
 from tests.crashes.nursery import Ended, Nursery, nursery
 
 WORLD = World(today=TODAY, seed=11, accounts=3, calls_per_day=100)
+_ANY = r"(cannot write to .*\.part|cannot publish .*calls\.ndjson\.zst|ledger\.sqlite cannot be used)"
+"""While some slices are published others are walked: whichever comes first."""
 VICTIMS = {
     Step.REMAINS_CLEARED: r"(cannot write to .*\.part|ledger\.sqlite cannot be used)",
     Step.PART_DURABLE: r"ledger\.sqlite cannot be used",
-    Step.DAY_STAGED: r"(cannot write to .*\.part|cannot publish .*calls\.ndjson\.zst)",
-    Step.SLICE_STAGED: r"(cannot write to .*\.part|ledger\.sqlite cannot be used)",
-    Step.PUBLICATION_INTENDED: r"(cannot write to .*\.part|ledger\.sqlite cannot be used)",
-    Step.DAY_REPLACED: r"(cannot write to .*\.part|ledger\.sqlite cannot be used)",
+    Step.DAY_STAGED: _ANY,
+    Step.SLICE_STAGED: _ANY,
+    Step.PUBLICATION_INTENDED: _ANY,
+    Step.DAY_REPLACED: _ANY,
     Step.DAY_MARKED: r"cannot write .*_COMPLETE\.json",
 }
-"""What cannot be written when the disk is full from a step on; while some slices are published others are walked."""
+"""What cannot be written when the disk is full from a step on."""
 _ADVICE = "Free some space and run again: nothing that was published is harmed."
 
 

@@ -275,22 +275,32 @@ def test_a_damaged_part_harms_no_other_slice(threads: int, night: Night) -> None
 async def test_slices_of_an_account_are_not_in_a_group(night: Night, monkeypatch: pytest.MonkeyPatch) -> None:
     """What an account's next slice finds is what its slice before has left, though both ended together."""
     groups: list[list[Slice]] = []
+    all_taken = anyio.Event()
     really = Publisher.publish
 
     def publish(publisher: Publisher, group: Sequence[Ended]) -> list[Outcome]:
+        if not groups:
+            anyio.from_thread.run(all_taken.wait)
         groups.append([one.end.slice for one in group])
         return really(publisher, group)
 
     monkeypatch.setattr(Publisher, "publish", publish)
     changed = call("a", OLD[0].start, url="late")
-    one, other = SLICES[:2]
-    await night.drain(
-        batch(one, OLD[0]), end(one, 1), end(other, 0), batch(one, changed), end(one, 1), end(SLICES[2], 0)
-    )
-    assert [outcome.changed for outcome in night.outcomes] == [0, 0, 1, 0]
+    first, one, other, last = slice_of(DAYS[0], DAYS[0], account(9)), *SLICES
+    source = getting([
+        end(first, 0), batch(one, OLD[0]), end(one, 1), end(other, 0), batch(one, changed), end(one, 1), end(last, 0),
+    ])  # fmt: skip
+
+    async def get() -> Any:
+        message = await source()
+        if message is None:
+            all_taken.set()
+        return message
+
+    await night.writer.drain(get)
+    assert [outcome.changed for outcome in night.outcomes] == [0, 0, 0, 1, 0]
     assert night.landed(DAYS[0], one.account.id) == [changed]
-    assert [len(set(group)) for group in groups] == [len(group) for group in groups]
-    assert [one for group in groups for one in group] == [one, other, one, SLICES[2]]
+    assert groups == [[first], [one, other], [one, last]]
 
 
 @pytest.mark.anyio

@@ -162,11 +162,12 @@ def test_damaged_file(compression: str, how: str, tmp_path: Path) -> None:
     assert change.note.endswith(f"): replaced by what was read tonight{others}; it is kept as {kept}")
 
 
-def test_damaged_file_of_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize("how", ["garbage", ""])
+def test_damaged_file_of_nothing(how: str, tmp_path: Path) -> None:
     """A damaged file of which nothing can be read goes when the day has no call tonight."""
     zone = zone_at(tmp_path)
     publish(zone, A)
-    damage(zone, "garbage")
+    damage(zone, how)
     change = publish(zone)
     assert (change.removed, change.in_file, change.digest) == (True, 0, None)
     assert not zone.partition(ACCOUNT.id, DAY).parent.exists()
