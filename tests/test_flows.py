@@ -64,7 +64,7 @@ async def test_every_call_lands_whatever_the_api_turns_out_to_be(switches: Switc
         assignment = assign(served, tmp_path)
         report = await run(assignment)
         assert differences(assignment, TIED) == {}
-        assert (report.exit_code, report.slices) == (ExitCode.COMPLETE, {Status.COMPLETE: 4})
+        assert (report.exit_code, set(report.slices)) == (ExitCode.COMPLETE, {Status.COMPLETE})
         assert served.stats.repeated_nonces == 0
 
 

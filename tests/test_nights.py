@@ -35,7 +35,7 @@ async def test_small_budgets_come_to_the_end(budget: int, tmp_path: Path) -> Non
             runs += 1
     assert report.exit_code is ExitCode.COMPLETE
     assert asked + sum(report.requests.values()) <= undisturbed + 5
-    assert runs >= undisturbed // budget - 1
+    assert runs >= undisturbed // budget - 3, "undisturbed walks divide themselves, which costs a few requests"
     await compare(tmp_path / "zone")
 
 

@@ -174,7 +174,7 @@ class _Run:
             hints=self._hintbook.hints,
             within=assignment.scope.window,
             narrowed=self._narrowed,
-            has_spare=client.has_spare,
+            has_spare=lambda app: assignment.max_requests is None and client.has_spare(app),
             foreseen=lambda one: int(self._open[one].requests),
         )
         schedule = Schedule(client, queue, self._opened, terms)

@@ -232,6 +232,27 @@ async def test_a_stop_keeps_what_was_given_away(seconds: float) -> None:
     assert {status for status, _ in writer.ends.values()} == {Status.UNFINISHED}
 
 
+async def test_what_is_given_away_waits_for_the_message_that_says_so() -> None:
+    """However long the queue is full: its own messages, and those of a run that stops then, lose no day."""
+    for stopping in (False, True):
+        api, queue, began = Api(a1=60, a2=1, a3=1), Queue(max_messages=1), list[Slice]()
+        writer = Writer(queue)
+        schedule = Schedule(api, queue, began.append, Terms(page_size=10, workers=4))
+
+        async def drain(schedule: Schedule = schedule, writer: Writer = writer, *, stop: bool = stopping) -> None:
+            await anyio.sleep(5)
+            if stop:
+                schedule.stop()
+                await anyio.sleep(1)
+            await writer.drain()
+
+        await schedule.run({APP: slices(2, 3, 1)}, drain)
+        covered = [one.window for one in (*writer.ends, *schedule.aside()) if one.account.id == 1]
+        assert sorted(day for window in covered for day in window) == list(WEEK)
+        if not stopping:
+            assert_whole(writer, api)
+
+
 async def test_a_run_goes_on_with_what_another_one_narrowed() -> None:
     """The narrowed slice goes on from its state, what was given away is walked as its own: together all calls."""
     first = await stopped_after(9.5, Api(a1=20), Terms(page_size=10, workers=2, has_spare=lambda _: True), slices(1))

@@ -399,3 +399,27 @@ def test_without_a_new_count_nothing_is_proven() -> None:
             then = walk.begin()
     assert len(ids) == 16
     assert (then.counted, then.distinct, then.short_days) == (None, 16, frozenset(walk.window))
+
+
+def test_what_a_stop_wasted_might_have_brought_calls_of_other_days() -> None:
+    """A reading that began again within its first page may meet others than it did at first: it gives nothing away."""
+    api = model([*at(2, "23:00:00", 6), *BUSY], Switches())
+    walk: Walk | None = Walk(ACCOUNT, window_of(3), page_size=PAGE, findings=INCLUSIVE)
+    assert walk
+    then = walk.begin()
+    assert isinstance(then, Query)
+    page = api.answer(then)
+    assert isinstance(page, Page)
+    wider = walk.take(page).then
+    assert isinstance(wider, Query)
+    assert wider.page_size > PAGE
+    walk = Walk.resume(walk.state(), ACCOUNT, window_of(3), page_size=PAGE, findings=INCLUSIVE)
+    assert walk
+    then, could = walk.begin(), list[bool]()
+    while isinstance(then, Query):
+        page = api.answer(then)
+        assert isinstance(page, Page)
+        then = walk.take(page).then
+        could.append(walk.far is not None)
+    assert then.reason is None
+    assert not any(could)
