@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from functools import lru_cache
 from hashlib import blake2b
+from operator import itemgetter
 from typing import Any
 
 import msgspec
@@ -30,6 +31,8 @@ class UsualKeys(msgspec.Struct, gc=False):
 _keys = msgspec.json.Decoder(_Keys).decode
 _all_keys = msgspec.json.Decoder(list[UsualKeys]).decode
 _keys_of_lines = msgspec.json.Decoder(UsualKeys).decode_lines
+_first_byte, _last_byte = itemgetter(0), itemgetter(-1)
+_OPENING, _CLOSING = set(b"{"), set(b"}")
 _STARTS = re.compile(r"(?:\d{4}-\d\d-\d\d (?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d,)*", re.ASCII)
 _START_LENGTH = len("2026-11-22 09:30:00,")
 
@@ -76,14 +79,16 @@ def read_text(text: bytes) -> Calls | None:
     Args:
         text: Whole lines.
     """
-    lines = text.count(b"\n")
-    if text[:1] + text[-2:] != b"{}\n" or text.count(b"}\n{") != lines - 1 or b"\r" in text:
+    if not text.endswith(b"}\n") or b"\r" in text:
+        return None
+    lines = text[:-1].split(b"\n")
+    if not all(lines) or {*map(_first_byte, lines)} != _OPENING or {*map(_last_byte, lines)} != _CLOSING:
         return None  # else no value goes over the end of its line, so that none is lost where another one has two
     try:
         keys = _keys_of_lines(text)
     except (msgspec.DecodeError, RecursionError):
         return None
-    return usual_calls(keys, text[:-1].split(b"\n")) if len(keys) == lines else None
+    return usual_calls(keys, lines) if len(keys) == len(lines) else None
 
 
 def usual_calls(keys: Sequence[UsualKeys], lines: list[bytes]) -> Calls | None:

@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
+from time import sleep
 from typing import Any
 
 import anyio
@@ -21,7 +22,8 @@ from harvester.landing.marks import mark_of, read_mark
 from harvester.landing.part import Part
 from harvester.landing.publication import Publication
 from harvester.landing.recovery import clear_remains, finish_publications
-from harvester.landing.writer import GROUP_SLICES, Writer
+from harvester.landing.threads import Threads
+from harvester.landing.writer import GROUP_SLICES
 from harvester.model import End, Outcome, Slice, Status
 from tests.landing.disk import Died, Disk
 from tests.landing.helpers import (
@@ -341,14 +343,21 @@ async def test_collecting_goes_on_while_slices_are_published(night: Night, monke
     assert len(sizes) < len(ends) / 4
 
 
-def test_every_thread_ends_before_the_error_is_told(tmp_path: Path, ledger: Ledger) -> None:
-    """When one day cannot be staged nothing of the group is left staged, though other threads were at work."""
-    night = night_in(tmp_path, ledger)
-    days = [f"2024-02-{day:02}" for day in range(1, 29)]
-    (tmp_path / f"dt={days[5]}").touch()
-    one = slice_of(days[0], days[-1])
-    some = [call(day, f"{day} 00:00:00", text="x" * 5000) for day in days]
-    with pytest.raises(StorageError, match=f"dt={days[5]}"):
-        publish(night, [ended(night, end(one, 28), some)], threads=8)
-    assert len(ledger.intended()) == 1  # found out when it was put in place: the next run finishes it
-    assert isinstance(night.writer, Writer)
+def test_every_thread_ends_before_the_error_is_told() -> None:
+    """When some work fails nothing of it is under way any more as that is told, and little more was begun."""
+    threads, begun, ended = Threads(4), [], []
+
+    def work(number: int) -> None:
+        begun.append(number)
+        sleep(0.05 if number else 0.01)  # in a thread: there is no virtual time
+        if number == 0:
+            raise ZeroDivisionError
+        ended.append(number)
+
+    try:
+        with pytest.raises(ZeroDivisionError):
+            threads.side_by_side(work, range(100))
+        assert sorted(ended) == sorted(set(begun) - {0})
+        assert len(begun) < 10
+    finally:
+        threads.close()
