@@ -204,7 +204,7 @@ async def test_a_slow_api_is_asked_less(tmp_path: Path) -> None:
             report = await run(assignment)
     assert report.exit_code == ExitCode.COMPLETE
     assert differences(assignment, WORLD) == {}
-    assert max(most) <= 16
+    assert max(most) <= 20, "of 32; walks that were divided keep all places busy"
 
 
 @pytest.mark.parametrize("off_s", [-7 * 3_600, 400, 26 * 3_600])

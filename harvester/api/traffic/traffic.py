@@ -103,8 +103,8 @@ class Traffic:
 
     @property
     def has_place(self) -> bool:
-        """Whether a place in flight is free and nobody waits for it."""
-        return self._places.has_spare
+        """Whether a place in flight is free and nobody waits for it; none is while the API is slow or failing."""
+        return self._places.has_spare and self._crowd.allowed == self._crowd.most
 
     async def enter(self) -> None:
         """Waits for a place in flight. Cancellation: none is taken."""
