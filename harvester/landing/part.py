@@ -230,10 +230,6 @@ class Part:
                 raise EOFError("it is cut short")
             yield from read_frames(BytesIO(content))
 
-    def forget_day(self, day: str) -> None:
-        """Frees the memory of a day that is published."""
-        self._runs.pop(day, None)
-
     def discard(self) -> None:
         """Removes what is on disk; raises `OSError`."""
         self.path.unlink(missing_ok=True)

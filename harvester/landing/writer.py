@@ -12,7 +12,7 @@ held ready for a warehouse. What a slice costs meanwhile is memory, bounded over
 """
 
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Final, TypeVar, assert_never
 
@@ -146,18 +146,28 @@ class Writer:
         part.add(batch.calls, batch.strays)
         self._open_bytes += part.memory_bytes - before_bytes
         if batch.state is not None:
-            await self._moving(part, partial(self._checkpoint, batch.slice, part, batch.state))
+            await self._moving([part], partial(self._checkpoint, batch.slice, part, batch.state))
             if batch.was is not None:
                 steps.passed(Step.SLICE_NARROWED)
         elif self._open_bytes + self._ended_bytes > MEMORY_BYTES:
-            largest = max(self._parts.values(), key=lambda part: part.memory_bytes)
+            largest = self._largest()
             await self._moving(largest, partial(self._spill, largest))
 
-    async def _moving(self, part: Part, work: Callable[[], None]) -> None:
-        """Work that moves a part's calls to disk."""
-        before_bytes = part.memory_bytes
+    def _largest(self) -> list[Part]:
+        """The largest open slices, half of what memory has room for together: one by one would cost a thread a page."""
+        largest, size_bytes = [], 0
+        for part in sorted(self._parts.values(), key=lambda part: part.memory_bytes, reverse=True):
+            if size_bytes >= MEMORY_BYTES // 2 or not part.memory_bytes:
+                break
+            largest.append(part)
+            size_bytes += part.memory_bytes
+        return largest
+
+    async def _moving(self, parts: Sequence[Part], work: Callable[[], None]) -> None:
+        """Work that moves the calls of parts to disk."""
+        before_bytes = sum(part.memory_bytes for part in parts)
         await self._uninterrupted(work)
-        self._open_bytes += part.memory_bytes - before_bytes
+        self._open_bytes += sum(part.memory_bytes for part in parts) - before_bytes
 
     def _part_of(self, one: Slice) -> Part:
         if one not in self._parts:
@@ -173,9 +183,10 @@ class Writer:
         if before in self._resumed:
             self._resumed.add(after)
 
-    def _spill(self, part: Part) -> None:
-        with storage(part.path, "write to"):
-            part.spill()
+    def _spill(self, parts: Iterable[Part]) -> None:
+        for part in parts:
+            with storage(part.path, "write to"):
+                part.spill()
 
     def _checkpoint(self, one: Slice, part: Part, state: bytes) -> None:
         with storage(part.path, "write to"):

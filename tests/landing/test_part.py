@@ -209,14 +209,6 @@ def test_steps_to_durability(spilled_before: bool, tmp_path: Path, monkeypatch: 
     assert disk.steps[:2] == ["open 7.part", "write 7.part"]
 
 
-def test_forgotten_day(tmp_path: Path) -> None:
-    """A day that is published leaves memory; the others stay."""
-    part = filled(tmp_path / "part", [[call(1, f"{day} 00:00:00") for day in DAYS]])
-    part.forget_day(DAYS[0])
-    part.forget_day("1999-01-01")
-    assert part.days == list(DAYS[1:])
-
-
 @pytest.mark.parametrize("kept_bytes", [0, 10, -1])
 def test_damaged_part(kept_bytes: int, tmp_path: Path) -> None:
     """A part that was cut short is damaged, and the part is named, not the partition it was read for."""
