@@ -157,7 +157,7 @@ class Writer:
         """The largest open slices, half of what memory has room for together: one by one would cost a thread a page."""
         largest, size_bytes = [], 0
         for part in sorted(self._parts.values(), key=lambda part: part.memory_bytes, reverse=True):
-            if size_bytes >= MEMORY_BYTES // 2 or not part.memory_bytes:
+            if not part.memory_bytes or (largest and size_bytes >= MEMORY_BYTES // 2):
                 break
             largest.append(part)
             size_bytes += part.memory_bytes
