@@ -18,7 +18,6 @@ def tune() -> None:
 
     Together they save a tenth of the CPU of reading pages of 100. Where there is no glibc, its part is left out.
     """
-    gc.collect()
     gc.freeze()  # what is loaded by now stays to the end
     gc.set_threshold(_GARBAGE_EVERY)
     with contextlib.suppress(OSError, AttributeError, TypeError):

@@ -155,7 +155,8 @@ class Writer:
 
     def _largest(self) -> list[Part]:
         """The largest open slices, half of what memory has room for together: one by one would cost a thread a page."""
-        largest, size_bytes = [], 0
+        largest: list[Part] = []
+        size_bytes = 0
         for part in sorted(self._parts.values(), key=lambda part: part.memory_bytes, reverse=True):
             if not part.memory_bytes or (largest and size_bytes >= MEMORY_BYTES // 2):
                 break
