@@ -207,9 +207,12 @@ class Heard:
 
 def whole_story(error: BaseException) -> str:
     """All that could be shown of an error and of every other that hangs on it, also where a traceback would not."""
-    told, left = "", [error]
+    told, left, met = "", [error], set[int]()
     while left:
         one = left.pop()
+        if id(one) in met:
+            continue
+        met.add(id(one))
         told += "\n".join([*traceback.format_exception(one), str(one), repr(one), repr(one.args)])
         left += [other for other in (one.__cause__, one.__context__) if other is not None]
         left += one.exceptions if isinstance(one, BaseExceptionGroup) else ()

@@ -79,6 +79,7 @@ class Writer:
         """
         publisher = Publisher(self._landing, THREADS, self._lay_down)
         self._draining = True
+        failure: BaseException | None = None
         try:
             async with anyio.create_task_group() as both:
                 both.start_soon(self._publish_all, publisher)
@@ -88,9 +89,11 @@ class Writer:
                     self._draining = False
                     self._wake()
         except BaseExceptionGroup as group:
-            raise group.exceptions[0] from group
+            failure = group.exceptions[0]
         finally:
             publisher.close()
+        if failure:
+            raise failure  # not where it is caught: a group that it is in must not become its cause
 
     async def _collect_all(self, get: Callable[[], Awaitable[Batch | End | None]]) -> None:
         while message := await get():

@@ -176,8 +176,9 @@ async def test_spilling_that_fails(night: Night, monkeypatch: pytest.MonkeyPatch
     """When memory is full and the disk does not take it, the writer ends."""
     monkeypatch.setattr(writer_module, "MEMORY_BYTES", 0)
     night.zone.scratch.rmdir()
-    with pytest.raises(StorageError, match="unfinished"):
+    with pytest.raises(StorageError, match="unfinished") as raised:
         await night.drain(batch(SLICE, call("a", f"{DAYS[0]} 00:00:00")))
+    assert isinstance(raised.value.__cause__, OSError)  # the group that it came in is no cause of it
 
 
 async def test_memory_is_spilled(night: Night, monkeypatch: pytest.MonkeyPatch) -> None:
