@@ -153,25 +153,25 @@ class Lane:
 
     def _next(self) -> Turn | None:
         while (one := self._pull()) is not None:
-            if not self._through and self._open[one.account.id] >= max(1, self.workers // SHARE):
-                self._crowd.setdefault(one.account.id, deque()).append(one)
-                self._waiting += 1
-            elif admission := self._ward.admit(one):
+            if admission := self._ward.admit(one):
                 return Turn(one, admission)
-            else:
-                self.put_aside(one)
+            self.put_aside(one)
         return None
 
     def _pull(self) -> Slice | None:
-        if self._ready:
-            return self._ready.popleft()
-        if self._is_full:
-            return None
-        if not self._through and (one := next(self._plan, None)):
-            return one
-        self._through = True
-        if self._crowd:  # nobody else has anything to begin
+        while self._ready or not (self._through or self._is_full):
+            one = self._ready.popleft() if self._ready else next(self._plan, None)
+            if one is None:
+                self._through = True
+            elif self._through or self._open[one.account.id] < max(1, self.workers // SHARE):
+                return one
+            else:
+                self._crowd.setdefault(one.account.id, deque()).append(one)
+                self._waiting += 1
+        if self._crowd:  # nobody else has anything to begin, or too many wait for it to be looked for
             return self._out_of_the_crowd(next(iter(self._crowd)))
+        if not self._through:
+            return None
         self._ending = self._ending or not self._under_way
         return self._deferred.popleft() if self._ending and self._deferred else None
 

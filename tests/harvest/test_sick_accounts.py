@@ -15,7 +15,8 @@ from harvester.calls import Call, Calls
 from harvester.errors import AccountFault, Complaint, QuotaSpent, RefusedFault, SliceFault, TokenFault
 from harvester.harvest.cases import Cases
 from harvester.harvest.queue import Queue
-from harvester.harvest.schedule import Asks, Schedule, Terms
+from harvester.harvest.schedule import Schedule
+from harvester.harvest.terms import Asks, Terms
 from harvester.harvest.ward import ENOUGH, FEW, Ward
 from harvester.model import (
     ONE_DAY,
