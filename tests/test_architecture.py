@@ -36,6 +36,7 @@ FLOORS = (
         "harvester.harvest.cases",
         "harvester.harvest.ward",
         "harvester.harvest.lane",
+        "harvester.harvest.terms",
         "harvester.harvest.tour",
         "harvester.harvest.prospect",
     },

@@ -87,6 +87,11 @@ class Client:
         """Whether a request of the app could be sent right now, and none is waiting."""
         return self._quotas[app].has_spare
 
+    def when_idle(self, tell: Callable[[AppName], None]) -> None:
+        """Tells of each app that gives a permit while nobody waits for the next one."""
+        for app, quota in self._quotas.items():
+            quota.nobody_waits = partial(tell, app)
+
     async def fetch(self, account: Account, query: Query) -> Page | Refusal:
         """The page, or that the API does not serve such a page.
 

@@ -30,6 +30,10 @@ class Cases:
     again: bool = False
     named: Collection[AccountId] = ()
 
+    def knows(self, account: Account) -> bool:
+        """Whether anything was known of an account."""
+        return account.id in self.conditions or account.id in self.poison
+
     def case(self, account: Account) -> "Case":
         """An account's, as the run begins: what was asked for on this day before is shut."""
         case = Case(account, self.conditions.get(account.id), dict(self.poison.get(account.id, {})))
@@ -123,6 +127,7 @@ class Case:
         failures: What the API said to requests that failed before any was answered.
         deferred: Slices that failed and wait for the end of the plan.
         splits: Windows that were divided.
+        asked: Whether it was asked in this run.
     """
 
     account: Account
@@ -134,6 +139,13 @@ class Case:
     failures: list[Complaint] = field(default_factory=list)
     deferred: dict[Slice, Failure] = field(default_factory=dict)
     splits: int = 0
+    asked: bool = False
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it was answered, and nothing else is known of it: then it need not be kept."""
+        kept = (self.condition, self.poison, self.failed, self.failures, self.deferred, self.splits, self.door.shut)
+        return self.door.open and not any(kept)
 
     @property
     def sick(self) -> Condition | None:

@@ -28,8 +28,9 @@ from harvester.harvest.planning import Planning
 from harvester.harvest.queue import Queue
 from harvester.harvest.resume import Begun, take_up
 from harvester.harvest.roll_call import roll_call
-from harvester.harvest.schedule import Schedule, Terms
+from harvester.harvest.schedule import Schedule
 from harvester.harvest.stopping import Stopping
+from harvester.harvest.terms import Terms
 from harvester.landing.files import replace_whole
 from harvester.landing.ledger import Ledger
 from harvester.landing.marks import Marks
@@ -175,6 +176,7 @@ class _Run:
             within=assignment.scope.window,
             narrowed=self._narrowed,
             has_spare=lambda app: assignment.max_requests is None and client.has_spare(app),
+            when_idle=client.when_idle,
             foreseen=lambda one: int(self._open[one].requests),
         )
         schedule = Schedule(client, queue, self._opened, terms)

@@ -1,76 +1,34 @@
 """The schedule: workers that pull slices from the lazy plan, walk them, and hand their calls to the queue."""
 
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, Final, Protocol
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from dataclasses import replace
+from typing import Any, Final
 
 import anyio
-import anyio.lowlevel
+from anyio.abc import TaskGroup
 
 from harvester.errors import AccountFault, CallError, QuotaSpent, RefusedFault, TokenFault
 from harvester.harvest import sharing
 from harvester.harvest.cases import Failure, Fate
-from harvester.harvest.hints import Hints
 from harvester.harvest.lane import Lane, Turn
-from harvester.harvest.pace import Pace
 from harvester.harvest.queue import Queue
+from harvester.harvest.terms import Asks, Terms
 from harvester.harvest.tour import Tour
 from harvester.harvest.walk import Walk
-from harvester.harvest.ward import Ward
-from harvester.model import Account, AppName, End, Page, Query, Receipt, Refusal, Slice, Status, Window
-from harvester.triage import Found
+from harvester.model import AppName, End, Page, Query, Receipt, Slice, Status
 
 log = logging.getLogger(__name__)
 
 STOPPED: Final = "stopped on request; the next run goes on from here"
 
 
-class Asks(Protocol):
-    """One logical call of the API, however often it takes."""
-
-    async def fetch(self, account: Account, query: Query) -> Page | Refusal:
-        """The page, or that there is no such page; raises `CallError`."""
-        ...
-
-
-async def _forget(_: Sequence[Found]) -> None:
-    await anyio.lowlevel.checkpoint()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Terms:
-    """How slices are walked.
-
-    Attributes:
-        page_size: What walks ask for.
-        workers: Slices open at a time, for each app.
-        pace: How often an open slice is saved.
-        begun: The saved walks of slices that earlier runs began.
-        ward: Who may be asked.
-        remember: Makes durable what is found out about accounts.
-        hints: What earlier answers of the API showed.
-        within: Days that a later run's plan has, too: only of these is anything given away; `None` for any days.
-        narrowed: Told of every open slice that gave days away: what it was, and what it is.
-        has_spare: Whether an app's quota has a permit that nobody waits for.
-        foreseen: About how many pages a slice that is opened will take; 0 when nothing is known.
-    """
-
-    page_size: int
-    workers: int
-    pace: Pace = field(default_factory=Pace)
-    begun: Mapping[Slice, bytes] = field(default_factory=dict)
-    ward: Ward = field(default_factory=Ward)
-    remember: Callable[[Sequence[Found]], Awaitable[None]] = _forget
-    hints: Hints = field(default_factory=Hints)
-    within: Window | None = None
-    narrowed: Callable[[Slice, Slice], None] = lambda _before, _after: None
-    has_spare: Callable[[AppName], bool] = lambda _: False
-    foreseen: Callable[[Slice], int] = lambda _: 0
-
-
 class Schedule:
-    """Walks the slices of a plan, a fixed number at a time.
+    """Walks the slices of plans, so many of each at a time as keep its app busy, and no more.
+
+    An app begins with one worker. Whenever a permit is given and nobody is there to wait for the next one, it gets one
+    more: so many answers are under way as the quota allows, and a slice or two waits. More would not be faster: they
+    would only be open longer. Without a quota there are as many as there are places in flight, and apps share these.
 
     Args:
         client: Where pages come from.
@@ -88,7 +46,8 @@ class Schedule:
         self._opened = opened
         self._terms = terms
         self._ward = terms.ward
-        self._lanes: list[Lane] = []
+        self._lanes: dict[AppName, Lane] = {}
+        self._walkers: TaskGroup
         self.findings = terms.hints.findings
         self._stopping: str | None = None
         self._walking: dict[anyio.CancelScope, Slice] = {}
@@ -102,14 +61,14 @@ class Schedule:
             why: For the report.
         """
         self._stopping = self._stopping or why
-        for lane in self._lanes:
+        for lane in self._lanes.values():
             lane.close()
         for scope in self._walking:
             scope.cancel()
 
     def aside(self) -> Iterator[Slice]:
         """What was taken from the plans and not begun."""
-        for lane in self._lanes:
+        for lane in self._lanes.values():
             yield from lane.left()
 
     async def run(
@@ -127,17 +86,28 @@ class Schedule:
 
         Cancellation: open slices are abandoned; the next run goes on from their last checkpoints.
         """
-        self._lanes = [Lane(plan, self._ward, self._terms.workers) for plan in plans.values()]
+        terms = self._terms
+        workers = 1 if terms.when_idle else terms.workers
+        self._lanes = {app: Lane(plan, self._ward, workers) for app, plan in plans.items()}
         async with anyio.create_task_group() as everything:
             everything.start_soon(drain)
-            async with anyio.create_task_group() as walkers:
-                for lane in self._lanes:
-                    for _ in range(self._terms.workers):
-                        walkers.start_soon(self._work, lane)
-            if not any(lane.is_closed for lane in self._lanes):
+            async with anyio.create_task_group() as self._walkers:
+                if terms.when_idle:
+                    terms.when_idle(self._one_more)
+                for _ in range(workers):
+                    for lane in self._lanes.values():
+                        self._walkers.start_soon(self._work, lane)
+            if not any(lane.is_closed for lane in self._lanes.values()):
                 self._ward.finish()
                 await self._remember()
             self._queue.close()
+
+    def _one_more(self, app: AppName) -> None:
+        """Another worker for an app whose permits nobody waits for; if all it has are at work."""
+        lane = self._lanes[app]
+        if lane.workers < self._terms.workers and lane.is_busy:
+            lane.workers += 1
+            self._walkers.start_soon(self._work, lane)
 
     async def _work(self, lane: Lane) -> None:
         while not self._stopping and (turn := await lane.take()):
@@ -244,6 +214,8 @@ class Schedule:
         while isinstance(then, Query):
             if self._ward.why_shut(one):
                 return None
+            if lane.workers < self._terms.workers and self._terms.has_spare(one.account.app):
+                self._one_more(one.account.app)  # whatever this one may wait for first, such as its token
             attempts = None if tour.pages else self._ward.attempts(one, part=part)
             answer = await self._client.fetch(one.account, replace(then, attempts=attempts, left=tour.left))
             walk.learn(self.findings)

@@ -41,7 +41,6 @@ class Ward:
         known: What was known when the run began.
 
     Attributes:
-        asked: Accounts that were asked in this run.
         tried: Accounts of which this run asked for a poisoned day, or found one.
         recovered: How accounts were before that are well again.
         cured: Days that were poisoned and could be read.
@@ -50,10 +49,10 @@ class Ward:
     def __init__(self, known: Cases | None = None) -> None:
         self._known = known or Cases()
         self._cases: dict[AccountId, Case] = {}
+        """Of accounts that are being asked, and of those of which more is to be kept than that they are well."""
         self._well: set[AccountId] = set()
         self._failing: set[AccountId] = set()
         self._news: list[Found] = []
-        self.asked: set[AccountId] = set()
         self.tried: set[AccountId] = set()
         self.recovered: list[Condition] = []
         self.cured: list[Poison] = []
@@ -73,7 +72,7 @@ class Ward:
             return None
         for door in doors:
             door.knocking = None if door.open else one
-        self.asked.add(one.account.id)
+        case.asked = True
         if failure := case.deferred.pop(one, None):
             if self._is_the_api() or case.splits >= division.MOST_SPLITS:
                 return Admission(reason=failure.text, status=Status.FAILED)
@@ -88,6 +87,8 @@ class Ward:
         case = self._case(one.account)
         case.door.leave(one)
         case.cellar.leave(one)
+        if case.is_plain and not self._known.knows(one.account):
+            del self._cases[one.account.id]
 
     def attempts(self, one: Slice, *, part: bool) -> int | None:
         """How often the first page of a slice is tried, or of a part of one; `None`: as the config says."""
@@ -162,9 +163,15 @@ class Ward:
         cases = self._cases.values()
         return [case.sick for case in cases if case.sick], [one for case in cases for one in case.poison.values()]
 
+    @property
+    def asked(self) -> set[AccountId]:
+        """Accounts that were asked in this run, of all that are not well."""
+        return {account for account, case in self._cases.items() if case.asked}
+
     def _case(self, account: Account) -> Case:
         if account.id not in self._cases:
-            self._cases[account.id] = self._known.case(account)
+            self._cases[account.id] = case = self._known.case(account)
+            case.door.open = account.id in self._well
         return self._cases[account.id]
 
     def _examine(self, case: Case, one: Slice, failure: Failure) -> Fate | None:

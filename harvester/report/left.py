@@ -66,7 +66,8 @@ def left_of(slices: Iterable[tuple[Slice, Expected | None]], begun: int) -> Left
             at_least = at_least or expected.blind_days > 0
         if len(named) < _KEPT:
             named.append(LeftSlice(account_id=account.id, account_name=account.name, window=str(one.window)))
-    requests *= by_app.total() / asked if asked else 1.0
+    if asked:
+        requests = requests * by_app.total() / asked  # in this order, or 300 slices of one request would take 299.99…
     return Left(begun=begun, slices=dict(by_app), requests=requests, at_least=at_least, named=tuple(named))
 
 

@@ -25,7 +25,7 @@ class Sick:
         poison: Poisoned days that were due.
         recovered: How accounts were before that are well again.
         cured: Days that were poisoned and could be read.
-        asked: Accounts that the run asked; others were asked on that day before.
+        asked: Those accounts that are not well and that the run asked; others were asked on that day before.
         tried: Accounts of which it asked for a poisoned day; as before.
         names: Of accounts, for a person.
     """

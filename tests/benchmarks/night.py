@@ -23,7 +23,8 @@ from harvester.api.quota import Limits, Quota
 from harvester.api.traffic import Traffic
 from harvester.foresight import Foresight
 from harvester.harvest.queue import Queue
-from harvester.harvest.schedule import Schedule, Terms
+from harvester.harvest.schedule import Schedule
+from harvester.harvest.terms import Terms
 from harvester.model import Account, AppName, End, Slice, Status, TokenName, Window
 from harvester.plan import Scope, plan
 from harvester.sandbox.stats import busiest
@@ -65,7 +66,13 @@ class Night:
         around = Surroundings(wall=self._wall, chance=lambda: 0.5)
         client = Client(self.transport, self.quotas, tokens, Retry(), around)
         self._queue = Queue()
-        terms = Terms(page_size=PAGE_SIZE, workers=IN_FLIGHT, has_spare=client.has_spare, foreseen=self._foreseen)
+        terms = Terms(
+            page_size=PAGE_SIZE,
+            workers=IN_FLIGHT,
+            when_idle=client.when_idle,
+            has_spare=client.has_spare,
+            foreseen=self._foreseen,
+        )
         self._schedule = Schedule(client, self._queue, lambda _: None, terms)
         self.ends: Counter[Status] = Counter()
         self.last_at: dict[AppName, float] = {}

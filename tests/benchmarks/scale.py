@@ -31,7 +31,8 @@ from harvester.foresight import Expected
 from harvester.harvest.assignment import Assignment
 from harvester.harvest.planning import Planning
 from harvester.harvest.queue import Queue
-from harvester.harvest.schedule import Schedule, Terms
+from harvester.harvest.schedule import Schedule
+from harvester.harvest.terms import Terms
 from harvester.model import BEIJING, Account, AccountId, AppName, End, Outcome, Slice, Status, TokenName
 from harvester.plan import Scope
 from harvester.report.summary import Report, fold
@@ -112,6 +113,7 @@ class Backfill:
             within=window,
             narrowed=self._narrowed,
             has_spare=client.has_spare,
+            when_idle=client.when_idle,
             foreseen=lambda one: int(self._open[one].requests),
         )
         self._schedule = Schedule(client, self._queue, self._opened, terms)

@@ -79,7 +79,7 @@ def _page(account: int, first: int, counts: list[int], after: str, size: int) ->
         if not counts[place] or (after and day > after[:10]):
             continue
         for number in range(counts[place] - 1, -1, -1):
-            second = number * _SECONDS // counts[place]
+            second = (2 * number + 1) * _SECONDS // (2 * counts[place])  # none at 00:00:00, which shows nothing of ends
             start = f"{day} {second // 3600:02}:{second // 60 % 60:02}:{second % 60:02}"
             if after and start >= after:
                 continue

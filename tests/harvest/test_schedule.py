@@ -11,7 +11,8 @@ from harvester.errors import AccountFault, CallError, QuotaSpent, RefusedFault, 
 from harvester.harvest.desk import Findings
 from harvester.harvest.pace import Pace
 from harvester.harvest.queue import Queue
-from harvester.harvest.schedule import STOPPED, Asks, Schedule, Terms
+from harvester.harvest.schedule import STOPPED, Schedule
+from harvester.harvest.terms import Asks, Terms
 from harvester.harvest.walk import Walk
 from harvester.model import (
     ONE_DAY,

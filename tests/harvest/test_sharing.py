@@ -15,7 +15,8 @@ from harvester.harvest import sharing
 from harvester.harvest.far import Far
 from harvester.harvest.lane import Lane
 from harvester.harvest.queue import Queue
-from harvester.harvest.schedule import Schedule, Terms
+from harvester.harvest.schedule import Schedule
+from harvester.harvest.terms import Terms
 from harvester.harvest.ward import Ward
 from harvester.model import (
     ONE_DAY,

@@ -15,7 +15,8 @@ from harvester.calls import Call, Calls
 from harvester.errors import AccountFault, Complaint, QuotaSpent, RefusedFault, SliceFault, TokenFault
 from harvester.harvest.cases import Cases
 from harvester.harvest.queue import Queue
-from harvester.harvest.schedule import Asks, Schedule, Terms
+from harvester.harvest.schedule import Schedule
+from harvester.harvest.terms import Asks, Terms
 from harvester.harvest.ward import ENOUGH, FEW, Ward
 from harvester.model import (
     ONE_DAY,
@@ -147,6 +148,25 @@ def weeks(accounts: int, each: int = 1) -> list[Slice]:
         for age in range(each)
         for number in range(1, accounts + 1)
     ]
+
+
+@pytest.mark.parametrize("workers", [1, 4, 32])
+def test_of_accounts_that_are_well_nothing_is_kept(workers: int) -> None:
+    """What a run holds does not grow with the fleet: of fifty accounts it keeps the one that is refused."""
+    done = run(Api(accounts={7: AccountFault("denied", DENIED)}), weeks(50, each=3), workers=workers)
+    assert {end.slice.account.id for end in done.ends if end.status is Status.COMPLETE} == {*range(1, 51)} - {7}
+    assert done.ward.asked == {AccountId(7)}
+    assert [one.account_id for one in done.ward.findings()[0]] == [AccountId(7)]
+
+
+@pytest.mark.parametrize("workers", [1, 4])
+def test_what_was_cured_stays_cured(workers: int) -> None:
+    """A day that was poisoned is read early: to the account's later slices nothing is known against it any more."""
+    day = Window(WEEK.start, WEEK.start)
+    plan, known = [Slice(account(1), day), *weeks(3, each=4)[1:]], Cases(today=TODAY, poison=poison(1, day.start))
+    done = run(Api(), plan, known, workers)
+    assert [one.day for one in done.ward.cured] == [day.start]
+    assert done.ward.findings() == ([], [])
 
 
 @pytest.mark.parametrize("known", [None, condition(2)])

@@ -6,7 +6,10 @@ from typing import Final
 from harvester.usage import Sending
 
 MINUTE_S: Final = 60.0
-_ROUNDING_S: Final = 1e-9
+LATE_S: Final = 0.005
+"""Timers fire late, by a millisecond or so. So much the next permit makes up for: half of the headroom in a second."""
+ROUNDING_S: Final = 1e-6
+"""What the sums of floating-point seconds may be off."""
 HEADROOM: Final = 0.99
 """The share of a minute's quota that is used. The rest is for the network, which bunches requests: 0.6 s a minute, …"""
 _HEADROOM_SECOND: Final = 0.985
@@ -53,7 +56,7 @@ def still_to_wait_s(spacing_s: float, earlier: Sending, wall: float) -> float:
     """
     if not spacing_s or earlier.last_at is None:
         return 0.0
-    gap_s = spacing_s if earlier.spacing_s >= spacing_s - _ROUNDING_S else max(MINUTE_S, spacing_s)
+    gap_s = spacing_s if earlier.spacing_s >= spacing_s - ROUNDING_S else max(MINUTE_S, spacing_s)
     return min(gap_s, max(0.0, earlier.last_at + gap_s - wall))
 
 

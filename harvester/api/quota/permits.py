@@ -6,7 +6,7 @@ next one. So `N` a minute becomes one permit every `60 s / (0.99 N)`: never more
 network jitter to spare.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from math import inf
 
@@ -17,7 +17,7 @@ from harvester.api.decisions import GO, Decision, Go, Over, Wait, strictest
 from harvester.api.quota import pauses as pausing
 from harvester.api.quota.day import Day
 from harvester.api.quota.figures import Figure
-from harvester.api.quota.limits import MINUTE_S, Limits, sent_lately, still_to_wait_s
+from harvester.api.quota.limits import LATE_S, MINUTE_S, ROUNDING_S, Limits, sent_lately, still_to_wait_s
 from harvester.api.quota.own import Own, Permit
 from harvester.api.quota.pauses import Limit, Pauses, Refused
 from harvester.api.quota.steering import Steering
@@ -29,13 +29,9 @@ from harvester.errors import QuotaSpent
 from harvester.model import AppName
 from harvester.usage import Sending
 
-LATE_S = 0.005
-"""Timers fire late, by a millisecond or so. So much the next permit makes up for: half of the headroom in a second."""
 _LUMP_MOST = 200
 _WORTH_KEEPING = 100
 """Requests that were surely counted before a quota that was learned from them is kept for later runs."""
-_ROUNDING_S = 1e-6
-"""What the sums of floating-point seconds may be off."""
 
 
 class Quota:
@@ -65,6 +61,8 @@ class Quota:
         self._turn = Places(1)
         self._waits_for_an_answer = False
         self._closed: str | None = None
+        self.nobody_waits: Callable[[], None] = lambda: None
+        """Told when a permit was given and nobody is there for the next one."""
         self.reserved: int | None = None
         """As many requests may be sent as the ledger has been told of beforehand; `None` for any number."""
         self._kept: int | None = None
@@ -148,6 +146,8 @@ class Quota:
             self._grant(at)
         finally:
             self._turn.leave()
+        if self._turn.has_spare:
+            self.nobody_waits()
         permit = Permit(at, self._own.counted, self._own.lost)
         try:
             yield permit
@@ -296,5 +296,5 @@ class Quota:
         spacing_s = Limits(per_second=self._limits.per_second, per_minute=self._kept).spacing_s
         if spacing_s != self._base_s:
             self._base_s = spacing_s
-            more = LATE_S + _ROUNDING_S
+            more = LATE_S + ROUNDING_S
             self._limiter = AsyncLimiter(1 + more / spacing_s, spacing_s + more) if spacing_s else None
