@@ -45,9 +45,13 @@ class Seen:
         self.elsewhere = elsewhere
         self.times = times
 
-    def assert_fair(self, report: Report) -> None:
-        """Every request was counted by the client, no nonce came twice, nothing went elsewhere."""
-        assert sum(report.requests.values()) == self.requests
+    def assert_fair(self, report: Report, *, closing: bool = False) -> None:
+        """Every request was counted by the client, no nonce came twice, nothing went elsewhere.
+
+        A request on a connection that the server is just closing is never read by it: the client counts it as failed.
+        """
+        unseen = sum(report.requests.values()) - self.requests
+        assert 0 <= unseen <= (report.failed_attempts if closing else 0)
         assert (self.repeated_nonces, self.elsewhere) == (0, 0)
 
 
@@ -58,7 +62,7 @@ async def test_a_tenth_of_one_fault(kind: FaultKind, tmp_path: Path) -> None:
     report, assignment, seen = await harvested(switches, tmp_path)
     assert report.exit_code == ExitCode.COMPLETE
     assert differences(assignment, WORLD) == {}
-    seen.assert_fair(report)
+    seen.assert_fair(report, closing=kind is FaultKind.CLOSE)
 
 
 @pytest.mark.parametrize("code", CODES)
@@ -89,7 +93,7 @@ async def test_a_tenth_of_all_faults_together(seed: int, tmp_path: Path) -> None
     report, assignment, seen = await harvested(switches, tmp_path, limits={APP: Limits(per_minute=600)})
     assert report.exit_code == ExitCode.COMPLETE
     assert differences(assignment, WORLD) == {}
-    seen.assert_fair(report)
+    seen.assert_fair(report, closing=True)
     assert busiest(seen.times, 60.0) <= 600
 
 

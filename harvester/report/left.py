@@ -85,7 +85,7 @@ def in_words(left: Left) -> list[str]:
     """Lines of the summary; none when nothing is left."""
     if not left.total:
         return []
-    begun = f" ({left.begun:,} were open)" if left.begun else ""
+    begun = f" ({left.begun:,} {'was' if left.begun == 1 else 'were'} open)" if left.begun else ""
     about = "at least" if left.at_least else "about"
     goes_on = f"{about} {round(left.requests):,} requests; the next run goes on with them"
     named = ", ".join(f"{one.account_id} {one.window}" for one in left.named[:_NAMED])

@@ -25,6 +25,13 @@ from harvester.sandbox.world import World, beijing_day
     "--calls-per-day", type=click.FloatRange(min=0), default=200.0, show_default=True, help="Mean of accounts."
 )
 @click.option(
+    "--skew",
+    type=click.FloatRange(min=0),
+    default=1.0,
+    show_default=True,
+    help="How unequal accounts are; 0: all are of one size.",
+)
+@click.option(
     "--tie-share", type=click.FloatRange(0, 1), default=0.02, show_default=True, help="Calls sharing a second."
 )
 @click.option("--tie-size", type=click.IntRange(min=0), default=0, show_default=True, help="Calls of a giant second.")

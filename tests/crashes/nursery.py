@@ -107,7 +107,8 @@ def _serve() -> None:
 
     import harvester.assign  # noqa: PLC0415
     import harvester.config  # noqa: PLC0415
-    import harvester.harvest.run  # noqa: F401, PLC0415
+    import harvester.harvest.run  # noqa: PLC0415
+    import harvester.tuning  # noqa: F401, PLC0415
 
     while line := sys.stdin.readline():
         order = json.loads(line)
