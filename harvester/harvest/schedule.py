@@ -220,7 +220,7 @@ class Schedule:
             answer = await self._client.fetch(one.account, replace(then, attempts=attempts, left=tour.left))
             walk.learn(self.findings)
             step = walk.take(answer) if isinstance(answer, Page) else walk.refuse(answer)
-            self.findings = self.findings.merge(walk.findings)
+            self.findings = walk.findings
             tour.pack(step)
             if isinstance(answer, Page):
                 await self._heard(tour, lane)
@@ -234,13 +234,14 @@ class Schedule:
 
     def _share(self, tour: Tour, lane: Lane) -> list[Slice]:
         """Slices that a walk gives away: because it is too long, or because others have nothing to do."""
-        far, app = tour.walk.far, tour.slice.account.app
-        tour.left, tour.beyond = tour.walk.pages_left, far.beyond if far else 0
+        tour.left = tour.walk.pages_left
+        others_wait = tour.left >= sharing.WORTH_IT and lane.is_idle and self._terms.has_spare(tour.slice.account.app)
+        far = tour.walk.far if others_wait or tour.left > sharing.TOO_LONG else None
         if far is None:
             return []
         keep = sharing.kept_at_once(far)
-        if keep is None and lane.is_idle and self._terms.has_spare(app):
-            keep = sharing.kept_for_others(far, (other.beyond for other in lane.tours))
+        if keep is None and others_wait:
+            keep = sharing.kept_for_others(far, (other.beyond for other in lane.tours if other.left > far.beyond))
         within = self._terms.within
         if keep is None or (within and not (far.window.start in within and far.window.end in within)):
             return []
