@@ -3,6 +3,7 @@
 The summary goes to stdout, the log and every error to stderr. Imports are late: `harvester --help` loads little.
 """
 
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +18,7 @@ from harvester.secret import masked
 
 if TYPE_CHECKING:
     from harvester.assign import Options
+    from harvester.events import Audience
     from harvester.harvest.assignment import Assignment
     from harvester.report.summary import Report
 
@@ -104,28 +106,41 @@ def _budget_options(command: Decorated) -> Decorated:
 @click.option("--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @click.option("--quiet", is_flag=True, help="Print nothing but errors, and what is lacking.")
 @click.option("--no-progress", "progress", flag_value=False, default=True, help="No line of progress each minute.")
-def run(config: Path, *, dry_run: bool, summary: Path | None, log_format: str, quiet: bool, **options: Any) -> None:
+def run(config: Path, *, dry_run: bool, summary: Path | None, **options: Any) -> None:
     """Harvest all that is due: the nightly job.
 
     Exit codes: 0 complete, 2 usage or config, 3 partial, 4 storage, 5 no token works, 8 budget ended first,
     11 another run holds the lock, 130/143 interrupted, 1 a bug.
     """
     from harvester.assign import Options
-    from harvester.report.logs import set_up
+    from harvester.show import Style, showing
 
-    set_up(log_format, quiet=quiet)
-    assignment = _prepare(config, Options(**options))
+    style = Style(**{name: options.pop(name) for name in ("log_format", "quiet", "progress")})
     if dry_run:
-        click.echo(_forecast(assignment))
+        _say_what_would_be_done(config, Options(**options), summary)
         return
-    report = _harvest(assignment)
+    with showing(style) as audience:
+        assignment = _prepare(config, Options(**options))
+        report = _harvest(assignment, audience)
     if summary:
-        _write_summary(summary, report)
-    if not quiet or report.exit_code:
-        from harvester.report.summary import in_words
+        from harvester.harvest.closing import as_json
 
-        click.echo(f"{in_words(report)}\n  files {assignment.output_dir}", err=quiet)
+        _write(summary, as_json(report))
+    if not style.quiet or report.exit_code:
+        from harvester.report.screen import COLUMNS, one_screen
+
+        columns = min(COLUMNS, max(40, shutil.get_terminal_size().columns))
+        click.echo(one_screen(report, str(assignment.output_dir), columns=columns), err=style.quiet)
     sys.exit(report.exit_code)
+
+
+def _say_what_would_be_done(config: Path, options: "Options", summary: Path | None) -> None:
+    from harvester.harvest.preview import foretold
+
+    text, values = foretold(_prepare(config, options))
+    if summary:
+        _write(summary, _json(values).encode() + b"\n")
+    click.echo(text)
 
 
 def _prepare(config: Path, options: "Options") -> "Assignment":
@@ -141,22 +156,23 @@ def _prepare(config: Path, options: "Options") -> "Assignment":
     return assignment_of(settings, options, datetime.now(BEIJING).date())
 
 
-def _harvest(assignment: "Assignment") -> "Report":
+def _harvest(assignment: "Assignment", audience: "Audience") -> "Report":
+    from functools import partial
+
     import anyio
 
     from harvester.harvest.run import harvest
     from harvester.tuning import tune
 
     tune()
-    return anyio.run(harvest, assignment)
+    return anyio.run(partial(harvest, assignment, audience=audience))
 
 
-def _write_summary(path: Path, report: "Report") -> None:
+def _write(path: Path, content: bytes) -> None:
     from harvester.disk import storage
-    from harvester.harvest.run import as_json
 
     with storage(path, "write"):
-        path.write_bytes(as_json(report))
+        path.write_bytes(content)
 
 
 @cli.command()

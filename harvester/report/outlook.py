@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from math import ceil, inf
-from typing import Final
+from typing import Any, Final
 
 from harvester.model import AppName
 from harvester.report.forecast import Bounds, Forecast, Means
@@ -27,7 +27,7 @@ def in_words(forecast: Forecast, bounds: Bounds, unknown: Sequence[str] = ()) ->
         return "\n".join([*lines, nothing])
     lines += [
         f"{total:,} slices: {len(forecast.accounts):,} accounts, {forecast.days:,} days of accounts",
-        f"{_about(forecast)} {_requests(forecast):,} requests expected, {_time(forecast, bounds)}",
+        f"{_about(forecast)} {_requests(forecast):,} requests expected{_range(forecast)}, {_time(forecast, bounds)}",
         f"  {_evidence(forecast)}",
     ]
     if forecast.resumed:
@@ -47,12 +47,43 @@ def in_words(forecast: Forecast, bounds: Bounds, unknown: Sequence[str] = ()) ->
     return "\n".join(lines)
 
 
+def to_json(forecast: Forecast, bounds: Bounds) -> dict[str, Any]:
+    """The same as plain values: what `run --dry-run --summary FILE` writes."""
+    least, most = forecast.range
+    return {
+        "dry_run": True,
+        "slices": forecast.slices,
+        "accounts": len(forecast.accounts),
+        "days": forecast.days,
+        "requests": round(forecast.total),
+        "requests_range": None if forecast.blind_days else [least, most],
+        "at_least": forecast.blind_days > 0,
+        "calls": None if forecast.blind_days else round(forecast.calls),
+        "slices_within_budget": forecast.reached(bounds),
+        "apps": {
+            app: {
+                "slices": len(costs),
+                "requests": round(forecast.requests(app)),
+                "seconds": None if (spacing := bounds.of(app).spacing_s) is None else forecast.requests(app) * spacing,
+            }
+            for app, costs in forecast.costs.items()
+        },
+    }
+
+
 def _about(forecast: Forecast) -> str:
     return "at least" if forecast.blind_days else "about"
 
 
+def _range(forecast: Forecast) -> str:
+    if forecast.blind_days:
+        return ""
+    least, most = forecast.range
+    return f" ({least:,} to {most:,})" if least < most else ""
+
+
 def _requests(forecast: Forecast) -> int:
-    return round(sum(map(forecast.requests, forecast.costs)))
+    return round(forecast.total)
 
 
 def _time(forecast: Forecast, bounds: Bounds) -> str:

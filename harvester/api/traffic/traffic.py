@@ -66,10 +66,18 @@ class Traffic:
         return self._circuit.is_open
 
     @property
-    def waiting(self) -> str | None:
-        """What all apps are waiting for, for a person; `None` for nothing."""
+    def wait(self) -> Wait | None:
+        """What all apps are waiting for; `None` for nothing."""
         decision = circuits.decide(self._circuit, anyio.current_time(), self.patience_s)
-        return self.told(decision) if isinstance(decision, Wait) else None
+        return decision if isinstance(decision, Wait) else None
+
+    @property
+    def slowed(self) -> str | None:
+        """Why fewer requests are in flight than might be, for a person; `None` when they are not."""
+        crowd = self._crowd
+        if crowd.allowed == crowd.most:
+            return None
+        return f"{crowd.allowed} of {crowd.most} requests in flight: the API is {_how(crowd)}"
 
     def decide(self, now: float) -> Decision:
         """Whether any request may be sent at loop time `now`."""
@@ -166,9 +174,7 @@ class Traffic:
         if crowd.allowed != before.allowed:
             self._places.allow(crowd.allowed)
         if crowd.allowed < before.allowed:
-            log.info(
-                "%d requests in flight at most: the API is %s", crowd.allowed, "slow" if crowd.is_slow else "failing"
-            )
+            log.info("%d requests in flight at most: the API is %s", crowd.allowed, _how(crowd))
 
     async def retry_turn(self, backoff_s: float) -> None:
         """Waits before a retry: its backoff, and as long as the budget of retries needs.
@@ -198,8 +204,18 @@ class Traffic:
         wall = self.wall() + at - anyio.current_time()
         return f"{datetime.fromtimestamp(wall).astimezone():%H:%M:%S}"
 
+    def moment(self, at: float) -> datetime | None:
+        """The same as a moment in the machine's own zone, to the second; `None` for infinity."""
+        if at == inf:
+            return None
+        return datetime.fromtimestamp(round(self.wall() + at - anyio.current_time())).astimezone()
+
     def told(self, wait: Wait) -> str | None:
         """A wait for a person: `waiting: minute quota of app main, until 02:13:20`."""
         if wait.why is None:
             return None
         return f"waiting: {wait.why}" + ("" if wait.until == inf else f", until {self.clock(wait.until)}")
+
+
+def _how(crowd: Crowd) -> str:
+    return "slow" if crowd.is_slow else "failing" if crowd.failing > crowds.WELL else "getting well again"

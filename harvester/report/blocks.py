@@ -1,0 +1,96 @@
+"""Lines that belong together, and how many of them a screen has room for. Pure."""
+
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+_HANG: Final = "      "
+_ROWS_OF_A_BLOCK: Final = 4
+"""No cause takes more of a screen than that: what it lacks is in the run's report."""
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Lines that are shown together or not at all.
+
+    Attributes:
+        rank: How important it is; 0 is always shown.
+        lines: Each begins with its own indentation.
+    """
+
+    rank: int
+    lines: Sequence[str]
+
+
+def in_blocks(rank: int, lines: Iterable[str]) -> list[Block]:
+    """Lines as blocks: those that are indented further belong to the one before them."""
+    found: list[list[str]] = []
+    for line in lines:
+        if found and line.startswith(_HANG):
+            found[-1].append(line)
+        else:
+            found.append([line])
+    return [Block(rank, block) for block in found]
+
+
+def plural(number: int, what: str) -> str:
+    """A number of things that form their plural with an s: "1 slice", "2,000 slices"."""
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
+def fitted(blocks: Sequence[Block], tail: Sequence[str], *, columns: int, rows: int) -> list[str]:
+    """As many blocks as fit, in their order, the most important ones first; and how many do not.
+
+    Args:
+        blocks: All of them.
+        tail: Lines that end it, always shown, as they are.
+        columns: Of the screen.
+        rows: Of the screen.
+    """
+    end = [row for line in tail for row in _cut(line, columns)] or []
+    wrapped = [_rows(block, columns) for block in blocks]
+    room = rows - len(end) - 1 - sum(len(some) for some, block in zip(wrapped, blocks, strict=True) if not block.rank)
+    shown = {number for number, block in enumerate(blocks) if not block.rank}
+    for number in sorted(set(range(len(blocks))) - shown, key=lambda number: (blocks[number].rank, number)):
+        if len(wrapped[number]) <= room:
+            room -= len(wrapped[number])
+            shown.add(number)
+    lines = [row for number, some in enumerate(wrapped) if number in shown for row in some]
+    if left_out := len(blocks) - len(shown):
+        lines.append(f"  … and {plural(left_out, 'more finding')}, in the report:")
+    return [*lines, *end]
+
+
+def _rows(block: Block, columns: int) -> list[str]:
+    """A block's lines, wrapped; only the first few rows of one that is long."""
+    rows = [row for line in block.lines for row in _cut(line, columns)]
+    if block.rank and len(rows) > _ROWS_OF_A_BLOCK:
+        rows = [*rows[: _ROWS_OF_A_BLOCK - 1], _shortened(f"{rows[_ROWS_OF_A_BLOCK - 1]} …", columns)]
+    return rows
+
+
+def _cut(line: str, columns: int) -> list[str]:
+    """A line in rows of so many cells; those that follow hang. A word that is longer than a row stays whole."""
+    indent = " " * (len(line) - len(line.lstrip()))
+    hang = indent + "    " if indent else "  "
+    rows, row = [], indent
+    for word in line.split():
+        longer = word if row.isspace() or not row else f" {word}"
+        if row.strip() and width(row + longer) > columns:
+            rows.append(row)
+            row, longer = hang, word
+        row += longer
+    return [*rows, row]
+
+
+def _shortened(row: str, columns: int) -> str:
+    """A row that ends in an ellipsis and fits."""
+    while width(row) > columns:
+        row = f"{row[:-3].rstrip()} …"
+    return row
+
+
+def width(text: str) -> int:
+    """Cells that a text takes: Chinese characters take two."""
+    return sum(2 if unicodedata.east_asian_width(one) in "WF" else 1 for one in text)
