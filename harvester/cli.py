@@ -250,11 +250,12 @@ def config_group() -> None:
 
 
 @config_group.command()
-def schema() -> None:
-    """Print the JSON Schema of a config, for editors."""
-    from harvester.config import schema as schema_of
+@click.option("--of", type=click.Choice(["config", "report"]), default="config", show_default=True)
+def schema(of: str) -> None:
+    """Print the JSON Schema of a config, for editors, or of a run's report, for programs."""
+    from importlib import import_module
 
-    click.echo(_json(schema_of()))
+    click.echo(_json(import_module(f"harvester.{of}.schema").schema()))
 
 
 @config_group.command()

@@ -7,6 +7,7 @@ a quota holds also when a run is killed and the next one begins in the same minu
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from urllib.parse import urlsplit
 
 import anyio
 
@@ -57,6 +58,7 @@ class Meter:
             budget=Budget(requests_left=assignment.max_requests, deadline=deadline),
             patience_s=assignment.give_up_after_s,
             accounts=len(assignment.accounts),
+            where=urlsplit(assignment.base_url).hostname,
         )
         self.quotas = {
             app: Quota(app, limits, traffic, self._ledger.sending(app, now))

@@ -144,7 +144,7 @@ class Progress:
             slices_open=len(books.open),
             slices_expected=max(forecast.slices, done + len(books.open)) if forecast else None,
             calls=report.calls,
-            calls_expected=max(round(forecast.calls), report.calls) if forecast else None,
+            calls_expected=_calls(forecast, works, report.calls) if forecast else None,
             requests=requests,
             requests_expected=round(sum(one.total for one in works.values())) if forecast else None,
             at_least=_is_least(forecast, works),
@@ -201,6 +201,16 @@ def _wait_s(app: AppName, waits: tuple[Wait, ...], reading: Reading) -> float | 
     if reading.wait is None or reading.wait.until == inf or any(one.app is None for one in mine):
         return None  # the API is down: whether its next probe is answered is not known
     return max(0.0, reading.wait.until - anyio.current_time())
+
+
+def _calls(forecast: Forecast, works: Mapping[AppName, AppsWork], landed: int) -> int | None:
+    """About how many calls will be there in the end; where nothing was known, as many a request as came so far."""
+    if not forecast.blind_days:
+        return max(round(forecast.calls), landed)
+    took = sum(one.took for one in works.values())
+    if not took or not all(one.is_learned for one in works.values()):
+        return None
+    return max(landed, round(landed * sum(one.total for one in works.values()) / took))
 
 
 def _is_least(forecast: Forecast | None, works: dict[AppName, AppsWork]) -> bool:

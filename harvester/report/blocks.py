@@ -1,11 +1,16 @@
 """Lines that belong together, and how many of them a screen has room for. Pure."""
 
+import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 _HANG: Final = "      "
+_WORD: Final = re.compile(r" *\S+")
+_TRACES: Final = re.compile(r",? \(?trace [0-9A-Za-z-]+\)?")
+_TWICE: Final = re.compile(r'("[^"]*"), "[^"]*[\u4e00-\u9fff][^"]*"')
+"""The API's words, and once more in Chinese."""
 _ROWS_OF_A_BLOCK: Final = 4
 """No cause takes more of a screen than that: what it lacks is in the run's report."""
 
@@ -48,8 +53,10 @@ def fitted(blocks: Sequence[Block], tail: Sequence[str], *, columns: int, rows: 
         columns: Of the screen.
         rows: Of the screen.
     """
-    end = [row for line in tail for row in _cut(line, columns)] or []
+    end = [row for line in tail for row in _cut(line, columns)]
     wrapped = [_rows(block, columns) for block in blocks]
+    if sum(map(len, wrapped)) + len(end) > rows or any(some[-1].endswith(" …") for some in wrapped if some):
+        wrapped = [_rows(_brief(block), columns) for block in blocks]
     room = rows - len(end) - 1 - sum(len(some) for some, block in zip(wrapped, blocks, strict=True) if not block.rank)
     shown = {number for number, block in enumerate(blocks) if not block.rank}
     for number in sorted(set(range(len(blocks))) - shown, key=lambda number: (blocks[number].rank, number)):
@@ -60,6 +67,11 @@ def fitted(blocks: Sequence[Block], tail: Sequence[str], *, columns: int, rows: 
     if left_out := len(blocks) - len(shown):
         lines.append(f"  … and {plural(left_out, 'more finding')}, in the report:")
     return [*lines, *end]
+
+
+def _brief(block: Block) -> Block:
+    """The same without what only Tencent's support asks for, and in one language: the report has both."""
+    return Block(block.rank, [_TRACES.sub("", _TWICE.sub(r"\1", line)) for line in block.lines])
 
 
 def _rows(block: Block, columns: int) -> list[str]:
@@ -74,13 +86,13 @@ def _cut(line: str, columns: int) -> list[str]:
     """A line in rows of so many cells; those that follow hang. A word that is longer than a row stays whole."""
     indent = " " * (len(line) - len(line.lstrip()))
     hang = indent + "    " if indent else "  "
-    rows, row = [], indent
-    for word in line.split():
-        longer = word if row.isspace() or not row else f" {word}"
-        if row.strip() and width(row + longer) > columns:
+    rows, row = [], ""
+    for word in _WORD.findall(line):
+        if row.strip() and width(row + word) > columns:
             rows.append(row)
-            row, longer = hang, word
-        row += longer
+            row = hang + word.lstrip()
+        else:
+            row += word
     return [*rows, row]
 
 

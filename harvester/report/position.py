@@ -83,8 +83,12 @@ def wait(one: Wait, now: datetime | None = None) -> str:
     """What is waited for, and until when; with `now`, also how long that is."""
     if one.until is None:
         return one.why
-    rest = f" (in {clock(max(0.0, (one.until - now).total_seconds()))})" if now else ""
+    rest = f" (in {_short(max(0.0, (one.until - now).total_seconds()))})" if now else ""
     return f"{one.why}, until {one.until:%H:%M:%S}{rest}"
+
+
+def _short(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 100 else coarse(seconds)
 
 
 def left(standing: Standing) -> str:
@@ -92,9 +96,9 @@ def left(standing: Standing) -> str:
     if standing.stage is Stage.ENDING:
         return "nearly done"
     if standing.left_s is None:
-        return "time left unknown"
+        return "left: unknown"
     if standing.left_s < 5:
-        return "a few seconds left" if not standing.at_least else "time left unknown"
+        return "left: unknown" if standing.at_least else "a few seconds left"
     return f"{'at least' if standing.at_least else 'about'} {coarse(standing.left_s)} left"
 
 

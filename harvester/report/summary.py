@@ -1,6 +1,7 @@
 """What a run did: the exit code, the report's file, and all of it in words. Pure."""
 
-from collections.abc import Sequence
+import re
+from collections import Counter
 from dataclasses import asdict, replace
 from datetime import timedelta
 from typing import Any, Final
@@ -17,6 +18,7 @@ from harvester.report.troubles import Trouble
 
 __all__ = ["Missing", "Report", "blocks", "exit_code", "fold", "in_words", "to_json"]
 
+_DEAD: Final = re.compile(r"token \S+ is dead")
 _TOKENS_NAMED: Final = 8
 _MISSING_NAMED: Final = 3
 _NOTES_NAMED: Final = 8
@@ -83,7 +85,7 @@ def blocks(report: Report) -> list[Block]:
     return [
         Block(0, _first_lines(report)),
         *in_blocks(1, [f"  ended by: {report.ended_by}"] if report.ended_by else []),
-        *in_blocks(2, _deaths(list(report.dead_tokens.values()))),
+        *in_blocks(2, _deaths(report)),
         *in_blocks(3, who_is_sick.in_words(report.sick)),
         *in_blocks(3, causes.in_words(_untold(report))),
         *in_blocks(4, what_is_left.in_words(report.left)),
@@ -124,7 +126,8 @@ def _first_lines(report: Report) -> list[str]:
         f"  {plural(report.calls, 'call')} ({report.new:,} new, {report.changed:,} changed{late})",
         f"  {plural(sum(report.requests.values()), 'request')} ({report.failed_attempts:,} failed)"
         + (f" · used of the quota: {used}" if used else ""),
-        f"  took {_time(report.took_s)}{_compared(report)} · run {report.run_id}",
+        f"  took {_time(report.took_s)} · run {report.run_id}",
+        *_compared(report),
     ]
 
 
@@ -132,15 +135,19 @@ def _time(seconds: float) -> str:
     return str(timedelta(seconds=round(seconds)))
 
 
-def _compared(report: Report) -> str:
-    """What was predicted, and how far it was off: the time of all, and the requests of walks that came to their end."""
+def _compared(report: Report) -> list[str]:
+    """What was predicted: the requests of walks that came to their end, and the time of all at the quota."""
     told = []
-    if report.predicted_s is not None and report.requests:
-        told.append(_time(report.predicted_s))
     if report.predicted:
         off = 100 * (report.walked / report.predicted - 1)
-        told.append(f"{plural(round(report.predicted), 'request')} for {report.walked:,} ({off:+.1f} %)")
-    return f" · predicted {' and '.join(told)}" if told else ""
+        requests = plural(round(report.predicted), "request")
+        told.append(f"predicted {requests}, took {report.walked:,} ({off:+.1f} %)")
+    if report.predicted_s and report.requests:
+        off = 100 * (report.took_s / report.predicted_s - 1)
+        told.append(
+            f"{'' if told else 'predicted '}{_time(report.predicted_s)}, took {_time(report.took_s)} ({off:+.0f} %)"
+        )
+    return [f"  {' · '.join(told)}"] if told else []
 
 
 def _gone(report: Report) -> list[str]:
@@ -158,10 +165,17 @@ def _gone(report: Report) -> list[str]:
     ]
 
 
-def _deaths(reasons: Sequence[str]) -> list[str]:
-    lines = [f"  {reason}" for reason in reasons[:_TOKENS_NAMED]]
-    if len(reasons) > _TOKENS_NAMED:
-        lines.append(_further(len(reasons) - _TOKENS_NAMED, "dead token"))
+def _deaths(report: Report) -> list[str]:
+    """Why tokens died, those first whose death leaves the most unread."""
+    slices = Counter(one.reason.split(" is dead", 1)[0] for one in report.troubles if _DEAD.match(one.reason))
+    ordered = sorted(report.dead_tokens.items(), key=lambda one: -slices[f"token {one[0]}"])
+    lines = []
+    for name, reason in ordered[:_TOKENS_NAMED]:
+        many = slices[f"token {name}"]
+        told = f"token {name} ({plural(many, 'slice')}):" if many else f"token {name}:"
+        lines.append(f"  {reason.replace(f'token {name}:', told, 1)}")
+    if len(ordered) > _TOKENS_NAMED:
+        lines.append(_further(len(ordered) - _TOKENS_NAMED, "dead token"))
     return lines
 
 

@@ -57,7 +57,7 @@ def in_words(troubles: Iterable[Trouble]) -> list[str]:
         reason = reasons.pop() if len(reasons) == 1 else f"such as: {_TRACE.sub('', ones[0].reason)}"
         named = ", ".join(f"{_whose(one)} {one.window}" for one in ones[:_ACCOUNTS_NAMED])
         more = f" and {len(ones) - _ACCOUNTS_NAMED:,} more" if len(ones) > _ACCOUNTS_NAMED else ""
-        lines += [f"  {status} ({len(ones):,}): {reason}", f"      {named}{more}{_advice(status, cause)}"]
+        lines += [f"  {status} ({len(ones):,}): {reason}", f"      {named}{more}{_advice(ones[0], cause)}"]
     if len(ordered) > _CAUSES_NAMED:
         further = len(ordered) - _CAUSES_NAMED
         lines.append(f"  … and {further:,} further cause{'' if further == 1 else 's'}: see the run's report")
@@ -68,9 +68,11 @@ def _whose(one: Trouble) -> str:
     return str(one.account_name if one.account_id is None else one.account_id)
 
 
-def _advice(status: Status, cause: str) -> str:
+def _advice(one: Trouble, cause: str) -> str:
     """What to do; nothing where the reason itself says it, or where what is left is told."""
-    match status:
+    if one.account_id is None:
+        return ""
+    match one.status:
         case Status.SHORT:
             return ": what was read is kept; they are read again by the next run"
         case Status.FAILED if "run" not in cause and "token" not in cause:

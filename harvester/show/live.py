@@ -86,7 +86,8 @@ class Live:
         if self._standing:
             panel = Panel(self._standing, datetime.now().astimezone())
             options = self._console.options
-            self._drawn = [sum(one.cell_length for one in line) for line in self._console.render_lines(panel, options)]
+            lines = self._console.render_lines(panel, options, pad=False)
+            self._drawn = [sum(one.cell_length for one in line) for line in lines]
             self._columns = self._console.width
             self._live.update(panel, refresh=True)
 
@@ -96,7 +97,7 @@ class Live:
             self._console.print(text, soft_wrap=True)
 
     def _mend(self) -> None:
-        """A terminal that became narrower has wrapped what was drawn: takes away the rows that rich does not know of."""
+        """A terminal that became narrower has wrapped what was drawn: takes away rows that rich does not know of."""
         columns = max(1, self._console.width)
         if columns < self._columns:
             further = sum((cells - 1) // columns for cells in self._drawn if cells)

@@ -52,7 +52,7 @@ class Panel:
         for number, line in enumerate(lines):
             if number:
                 yield Segment.line()
-            yield from line
+            yield from _without_blanks(line)
 
     def _lines(self, columns: int) -> Iterator[tuple[str, Text | Table]]:
         one = self._standing
@@ -79,7 +79,7 @@ class Panel:
             yield cause.status, Text(f"{plural(cause.slices, 'slice')}: {cause.reason}", style="red")
         if one.failed and len(one.causes) > _CAUSES_SHOWN:
             yield "", Text(f"{plural(one.failed, 'slice')} not complete, all causes together", style="red")
-        yield "left", Text(f"{position.left(one)} · {position.requests(one)}")
+        yield "time", Text(f"{position.left(one)} · {position.requests(one)}")
 
     @staticmethod
     def _quota(app: AppStanding, columns: int) -> Text | Table:
@@ -87,6 +87,16 @@ class Panel:
         if app.per_minute is None:
             return Text(position.quota(app))
         return _bar(app.last_minute, app.per_minute, position.quota(app), columns, style="cyan")
+
+
+def _without_blanks(line: list[Segment]) -> Iterator[Segment]:
+    """A line without blanks at its end: a terminal that is made narrower would wrap them, too."""
+    kept = list(line)
+    while kept and not kept[-1].text.strip():
+        kept.pop()
+    yield from kept[:-1]
+    if kept:
+        yield Segment(kept[-1].text.rstrip(), kept[-1].style)
 
 
 def _short(name: str) -> str:

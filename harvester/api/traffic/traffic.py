@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from math import inf
 from typing import Final
@@ -35,9 +36,10 @@ class Traffic:
         patience_s: How long the API may be down, or refuse an app everything, before the rest is left to the next run;
             `None` for ever.
         accounts: How many the run is over.
+        where: The API's host, told when nobody can be reached there; `None` where nobody would ask.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - four of them have defaults
         self,
         in_flight: int,
         wall: Callable[[], float],
@@ -45,7 +47,9 @@ class Traffic:
         budget: Budget | None = None,
         patience_s: float | None = None,
         accounts: int = ACCOUNTS,
+        where: str | None = None,
     ) -> None:
+        self._where = where
         self.wall = wall
         self.patience_s = patience_s
         self._accounts = accounts
@@ -141,6 +145,8 @@ class Traffic:
     def failed(self, what: Failed) -> None:
         """An attempt brought no usable answer."""
         now = anyio.current_time()
+        if what.unreachable and self._where:
+            what = replace(what, text=f"{what.text}; asked was {self._where}, as [api] base_url says")
         before, self._circuit = self._circuit, circuits.failed(self._circuit, what, now, self._accounts)
         if self._circuit.is_open and not before.is_open:
             many, text = self._circuit.in_a_row, self._circuit.text
