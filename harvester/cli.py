@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from harvester import __version__
-from harvester.endings import give_up_printing, guarded, report_a_bug, show_problems
+from harvester.endings import answer_signals, give_up_printing, guarded, report_a_bug, show_problems
 from harvester.errors import ConfigError, ExitCode, HarvesterError
 from harvester.secret import masked
 
@@ -278,6 +278,7 @@ def demo() -> None:
 
 def main() -> None:
     """Entry point: turns every error into its message on stderr and its exit code."""
+    answer_signals()
     try:
         with guarded():
             sys.exit(cli.main(standalone_mode=False))

@@ -38,7 +38,7 @@ class AppStanding:
         app: Its name.
         requests: Sent by this run.
         expected: Of all that this run will send, about; `None` while unknown.
-        last_minute: Permits of the last 60 s, an earlier run's included.
+        last_minute: Permits of the last 60 s, of this run.
         per_minute: The quota, configured or learned; `None` when none is known.
         others: The share of it that others are seen to use, 0 to 1.
     """

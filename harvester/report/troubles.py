@@ -10,7 +10,7 @@ from typing import Final
 from harvester.enrolment import NOBODY
 from harvester.model import Slice, Status
 
-_TRACE: Final = re.compile(r" \(trace [^)]*\)")
+_TRACE: Final = re.compile(r",? \(trace [^)]*\)|, trace [^\s,;)]+")
 _NUMBER: Final = re.compile(r"(?<!code )(?<!HTTP )(?<![\w.])\d[\d,.:-]*")
 """Days, ids and counts: what differs from slice to slice though the cause is one. Codes are the cause."""
 _ACCOUNTS_NAMED: Final = 3

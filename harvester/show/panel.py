@@ -41,7 +41,7 @@ class Panel:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Lines of at most one column less than there are: so a terminal that is made narrower wraps few of them."""
-        columns = max(20, min(_WIDEST, options.max_width - 1))
+        columns = max(10, min(_WIDEST, options.max_width - 1))
         grid = Table.grid(padding=(0, 1, 0, 0))
         grid.add_column(no_wrap=True, style="bold")
         grid.add_column(no_wrap=True, overflow="ellipsis", ratio=1)

@@ -15,7 +15,7 @@ class Reading:
 
     Attributes:
         sent: Requests of this run.
-        last_minute: Permits of the last 60 s, an earlier run's included.
+        last_minute: Permits of the last 60 s, of this run.
         per_minute: The quota, configured or learned; `None` when none is known.
         spacing_s: Seconds between two permits at the quota; `None` when none is known.
         others: The share of it that others are seen to use, 0 to 1.
@@ -37,7 +37,7 @@ class Reading:
         known = [one for one in (steering.quota, per_second) if one]
         return cls(
             sent=own.sent,
-            last_minute=own.sent_since(now - MINUTE_S),
+            last_minute=min(own.sent, own.sent_since(now - MINUTE_S)),
             per_minute=min(known) if known else None,
             spacing_s=spacing_s or None,
             others=steering.others,
