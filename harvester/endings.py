@@ -49,8 +49,9 @@ def answer_signals() -> None:
         click.echo("terminated before anything was begun", err=True)
         sys.exit(ExitCode.TERMINATED)
 
-    signal.signal(signal.SIGTERM, terminated)
-    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+    if threading.current_thread() is threading.main_thread():  # nobody else may
+        signal.signal(signal.SIGTERM, terminated)
+        signal.signal(signal.SIGUSR1, signal.SIG_IGN)
 
 
 def show_problems(error: ConfigError) -> None:

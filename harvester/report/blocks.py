@@ -11,6 +11,8 @@ _WORD: Final = re.compile(r" *\S+")
 _TRACES: Final = re.compile(r",? \(?trace [0-9A-Za-z-]+\)?")
 _TWICE: Final = re.compile(r'("[^"]*"), "[^"]*[\u4e00-\u9fff][^"]*"')
 """The API's words, and once more in Chinese."""
+IN_FULL: Final = (1, 2, 4)
+"""Ranks of which the first block is shown in full, if it fits at all: what ended it, a dead token, a cause."""
 _ROWS_OF_A_BLOCK: Final = 4
 """No cause takes more of a screen than that: what it lacks is in the run's report."""
 
@@ -45,25 +47,34 @@ def plural(number: int, what: str) -> str:
 
 
 def fitted(blocks: Sequence[Block], tail: Sequence[str], *, columns: int, rows: int) -> list[str]:
-    """As many blocks as fit, in their order, the most important ones first; and how many do not.
+    """As many blocks as fit, in their order: the first of some ranks in full, then all by a row, then more in full.
 
     Args:
-        blocks: All of them.
+        blocks: All of them; those that are left out are counted.
         tail: Lines that end it, always shown, as they are.
         columns: Of the screen.
         rows: Of the screen.
     """
     end = [row for line in tail for row in _cut(line, columns)]
-    wrapped = [_rows(block, columns) for block in blocks]
-    if sum(map(len, wrapped)) + len(end) > rows or any(some[-1].endswith(" …") for some in wrapped if some):
-        wrapped = [_rows(_brief(block), columns) for block in blocks]
-    room = rows - len(end) - 1 - sum(len(some) for some, block in zip(wrapped, blocks, strict=True) if not block.rank)
-    shown = {number for number, block in enumerate(blocks) if not block.rank}
-    for number in sorted(set(range(len(blocks))) - shown, key=lambda number: (blocks[number].rank, number)):
-        if len(wrapped[number]) <= room:
-            room -= len(wrapped[number])
-            shown.add(number)
-    lines = [row for number, some in enumerate(wrapped) if number in shown for row in some]
+    brief = [_brief(block) for block in blocks]
+    full = [_rows(block, columns) for block in blocks]
+    if sum(map(len, full)) + len(end) > rows or any(some[-1].endswith(" …") for some in full):
+        full = [_rows(block, columns) for block in brief]
+    heads = [[_shortened(f"{one.lines[0]} …", columns)] if len(full[n]) > 1 else full[n] for n, one in enumerate(brief)]
+    order = sorted((n for n, block in enumerate(blocks) if block.rank), key=lambda n: (blocks[n].rank, n))
+    first = {blocks[n].rank: n for n in reversed(order)}
+    shown = {n: full[n] for n, block in enumerate(blocks) if not block.rank}
+    room = rows - len(end) - 1 - sum(map(len, shown.values()))
+    for n, best in (
+        *((first[rank], full) for rank in IN_FULL if rank in first),
+        *((n, heads) for n in order),
+        *((n, full) for n in order),
+    ):
+        more = len(best[n]) - len(shown.get(n, ()))
+        if 0 < more <= room:
+            shown[n] = best[n]
+            room -= more
+    lines = [row for n in range(len(blocks)) for row in shown.get(n, ())]
     if left_out := len(blocks) - len(shown):
         lines.append(f"  … and {plural(left_out, 'more finding')}, in the report:")
     return [*lines, *end]

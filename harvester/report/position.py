@@ -22,7 +22,7 @@ def in_words(standing: Standing) -> str:
 def asked_in_words(standing: Standing) -> list[str]:
     """The same on a few lines, for somebody who asks."""
     first = (
-        f"{plural(standing.accounts, 'account')}, {standing.start}..{standing.end}, since {clock(standing.elapsed_s)}"
+        f"{plural(standing.accounts, 'account')}, {standing.start}..{standing.end}, for {clock(standing.elapsed_s)} now"
     )
     causes = [f"{one.status} ({one.slices:,}): {one.reason}" for one in standing.causes]
     return [f"run {standing.run_id}: {first}", *_parts(standing), *causes]

@@ -86,9 +86,9 @@ def blocks(report: Report) -> list[Block]:
         Block(0, _first_lines(report)),
         *in_blocks(1, [f"  ended by: {report.ended_by}"] if report.ended_by else []),
         *in_blocks(2, _deaths(report)),
-        *in_blocks(3, who_is_sick.in_words(report.sick)),
-        *in_blocks(3, causes.in_words(_untold(report))),
-        *in_blocks(4, what_is_left.in_words(report.left)),
+        *in_blocks(4, who_is_sick.in_words(report.sick)),
+        *in_blocks(4, causes.in_words(_untold(report))),
+        *in_blocks(3, what_is_left.in_words(report.left)),
         *in_blocks(5, lost),
         *in_blocks(6, notes),
         *in_blocks(7, who_is_sick.recovered_in_words(report.sick)),
@@ -125,9 +125,9 @@ def _first_lines(report: Report) -> list[str]:
         f"  {plural(report.accounts, 'account')} · {days} · {done:,} of {plural(total, 'slice')} complete",
         f"  {plural(report.calls, 'call')} ({report.new:,} new, {report.changed:,} changed{late})",
         f"  {plural(sum(report.requests.values()), 'request')} ({report.failed_attempts:,} failed)"
-        + (f" · used of the quota: {used}" if used else ""),
-        f"  took {_time(report.took_s)} · run {report.run_id}",
-        *_compared(report),
+        + (f" · quota used: {used}" if used else ""),
+        f"  took {_time(report.took_s)}{_time_predicted(report)} · run {report.run_id}",
+        *_requests_predicted(report),
     ]
 
 
@@ -135,19 +135,19 @@ def _time(seconds: float) -> str:
     return str(timedelta(seconds=round(seconds)))
 
 
-def _compared(report: Report) -> list[str]:
-    """What was predicted: the requests of walks that came to their end, and the time of all at the quota."""
-    told = []
-    if report.predicted:
-        off = 100 * (report.walked / report.predicted - 1)
-        requests = plural(round(report.predicted), "request")
-        told.append(f"predicted {requests}, took {report.walked:,} ({off:+.1f} %)")
-    if report.predicted_s and report.requests:
-        off = 100 * (report.took_s / report.predicted_s - 1)
-        told.append(
-            f"{'' if told else 'predicted '}{_time(report.predicted_s)}, took {_time(report.took_s)} ({off:+.0f} %)"
-        )
-    return [f"  {' · '.join(told)}"] if told else []
+def _time_predicted(report: Report) -> str:
+    """What the quota alone would have taken."""
+    if not report.predicted_s or not report.requests:
+        return ""
+    return f", {_time(report.predicted_s)} predicted ({100 * (report.took_s / report.predicted_s - 1):+.0f} %)"
+
+
+def _requests_predicted(report: Report) -> list[str]:
+    """Of walks that came to their end."""
+    if not report.predicted:
+        return []
+    off = 100 * (report.walked / report.predicted - 1)
+    return [f"  predicted {plural(round(report.predicted), 'request')}, took {report.walked:,} ({off:+.1f} %)"]
 
 
 def _gone(report: Report) -> list[str]:
@@ -161,7 +161,7 @@ def _gone(report: Report) -> list[str]:
     were = "was" if report.missing == 1 else "were"
     return [
         f"  {plural(report.missing, 'call')} that had landed before {were} not returned any more; {fate}",
-        f"      {', '.join(named)}{more}",
+        *([f"      {', '.join(named)}{more}"] if named else []),
     ]
 
 

@@ -88,7 +88,7 @@ def test_json(capsys: pytest.CaptureFixture[str]) -> None:
         LOG.info("a line")
         audience.tell(Progressed(standing=CALM, asked=True))
     waiting, line, progress = map(orjson.loads, capsys.readouterr().err.splitlines())
-    assert list(waiting)[:3] == list(line)[:2] + ["level"] == ["at", "event", "level"]
+    assert list(waiting)[:3] == [*list(line)[:2], "level"] == ["at", "event", "level"]
     assert (waiting["event"], waiting["level"], waiting["until"]) == ("waiting", "warning", CALM_UNTIL.isoformat())
     assert (line["event"], line["message"]) == ("log", "a line")
     assert (progress["event"], progress["slices_done"], progress["asked"]) == ("progress", 312, True)
