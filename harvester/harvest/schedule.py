@@ -20,6 +20,8 @@ from harvester.model import AppName, End, Page, Query, Receipt, Slice, Status
 
 log = logging.getLogger(__name__)
 
+_SOON_S: Final = 0.02
+"""How long a permit may be left lying: the first answer under a token, which all others wait for, takes longer."""
 STOPPED: Final = "stopped on request; the next run goes on from here"
 
 
@@ -108,6 +110,13 @@ class Schedule:
         if lane.workers < self._terms.workers and lane.is_busy:
             lane.workers += 1
             self._walkers.start_soon(self._work, lane)
+
+    async def _one_more_soon(self, lane: Lane, app: AppName) -> None:
+        """The same, for a permit that none of them takes: they may wait for something else first, such as a token."""
+        await anyio.sleep(_SOON_S)
+        lane.is_growing = False
+        if not self._stopping and self._terms.has_spare(app):
+            self._one_more(app)
 
     async def _work(self, lane: Lane) -> None:
         while not self._stopping and (turn := await lane.take()):
@@ -214,8 +223,9 @@ class Schedule:
         while isinstance(then, Query):
             if self._ward.why_shut(one):
                 return None
-            if lane.workers < self._terms.workers and self._terms.has_spare(one.account.app):
-                self._one_more(one.account.app)  # whatever this one may wait for first, such as its token
+            if lane.workers < self._terms.workers and not lane.is_growing and self._terms.has_spare(one.account.app):
+                lane.is_growing = True
+                self._walkers.start_soon(self._one_more_soon, lane, one.account.app)
             attempts = None if tour.pages else self._ward.attempts(one, part=part)
             answer = await self._client.fetch(one.account, replace(then, attempts=attempts, left=tour.left))
             walk.learn(self.findings)
