@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import jsonschema
 import orjson
 import pytest
 
@@ -317,3 +318,86 @@ def test_a_bug_is_told_without_secrets(
     printed = capsys.readouterr().err
     assert "ZeroDivisionError: at https://api/?access_token=***, that is ***" in printed
     assert "This is a bug in harvester" in printed
+
+
+def test_who_asks_is_told_and_nothing_is_killed(tmp_path: Path) -> None:
+    """SIGUSR1 prints where a run stands, whatever is shown of it; as an event under JSON."""
+    for options, begins in ((["--quiet"], "run 2"), (["--no-progress"], "run 2"), (["--log-format", "json"], "{")):
+        folder = tmp_path / options[0]
+        folder.mkdir()
+        with sandbox(folder, "--latency", "200ms") as served:
+            served.edit("page_size = 100", "page_size = 20")
+            with subprocess.Popen(
+                [*HARVESTER, "run", str(served.config), *options],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            ) as process:
+                served.wait_for_requests(3)
+                process.send_signal(signal.SIGUSR1)
+                _, err = process.communicate(timeout=60)
+            assert process.returncode == 0
+            told = [line for line in err.splitlines() if "slices" in line and '"slice_done"' not in line]
+            assert told
+            assert any(line.startswith(begins) for line in err.splitlines())
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
+def test_signals_before_the_run_begins(number: signal.Signals, served: Served) -> None:
+    """SIGTERM has its own exit code from the first moment on; SIGUSR1 never kills."""
+    code = (
+        "import os, signal, sys, harvester.cli as c\n"
+        "def prepare(*_):\n"
+        f"    os.kill(os.getpid(), {int(number)})\n"
+        "    sys.exit(0)\n"
+        "c._prepare = prepare\n"
+        f"sys.argv = ['harvester', 'run', {str(served.config)!r}]\n"
+        "c.main()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)
+    if number == signal.SIGTERM:
+        assert (done.returncode, done.stderr) == (143, "terminated before anything was begun\n")
+    else:
+        assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_dry_run_has_a_summary(served: Served, tmp_path: Path) -> None:
+    """`--dry-run --summary FILE` writes what would be done."""
+    harvester("run", served.config, "--dry-run", "--summary", tmp_path / "plan.json")
+    values = orjson.loads((tmp_path / "plan.json").read_bytes())
+    assert (values["dry_run"], values["slices"], values["at_least"], values["requests_range"]) == (True, 4, True, None)
+    assert values["apps"]["sandbox"]["slices"] == 4
+    assert not served.landing.exists()
+
+
+def test_the_report_s_schema_is_printed(served: Served, tmp_path: Path) -> None:
+    """`config schema --of report` is what a real report is valid against, `--summary` and `runs/` alike."""
+    published = orjson.loads(harvester("config", "schema", "--of", "report").stdout)
+    harvester("run", served.config, "--summary", tmp_path / "summary.json")
+    served.edit("page_size = 100", "page_size = 10")
+    harvester("run", served.config, "--again", "--max-requests", "3")
+    reports = [tmp_path / "summary.json", *served.landing.glob("runs/*.json")]
+    assert len(reports) == 3
+    for path in reports:
+        jsonschema.validate(orjson.loads(path.read_bytes()), published)
+
+
+def test_json_events(served: Served) -> None:
+    """`--log-format json`: every line an object with `at`, `event` and `level`; start first, end last."""
+    done = harvester("run", served.config, "--log-format", "json")
+    lines = [orjson.loads(line) for line in done.stderr.splitlines()]
+    assert all({"at", "event", "level"} <= line.keys() for line in lines)
+    events = [line["event"] for line in lines if line["event"] != "log"]
+    assert (events[0], events[-1], events.count("slice_done")) == ("start", "end", 4)
+    assert lines[-1]["complete"] is True
+
+
+def test_a_wrong_host_is_named(served: Served) -> None:
+    """When nobody can be reached, the host and the key that names it are told."""
+    text = served.config.read_text()
+    served.config.write_text(re.sub(r'base_url = ".*"', 'base_url = "http://127.0.0.1:9"', text))
+    served.edit("[window]", '[retry]\ngive_up_after = "1s"\n[window]')
+    done = harvester("run", served.config)
+    assert done.returncode == 8
+    assert "asked was 127.0.0.1, as [api] base_url says" in " ".join(done.stderr.split())
+    assert "asked was 127.0.0.1" in " ".join(done.stdout.split())
