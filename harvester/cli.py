@@ -3,7 +3,6 @@
 The summary goes to stdout, the log and every error to stderr. Imports are late: `harvester --help` loads little.
 """
 
-import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -113,24 +112,23 @@ def run(config: Path, *, dry_run: bool, summary: Path | None, **options: Any) ->
     11 another run holds the lock, 130/143 interrupted, 1 a bug.
     """
     from harvester.assign import Options
-    from harvester.show import Style, showing
+    from harvester.show import Style, say_what_was_done, showing
 
     style = Style(**{name: options.pop(name) for name in ("log_format", "quiet", "progress")})
     if dry_run:
         _say_what_would_be_done(config, Options(**options), summary)
         return
-    with showing(style) as audience:
-        assignment = _prepare(config, Options(**options))
-        report = _harvest(assignment, audience)
-    if summary:
-        from harvester.harvest.closing import as_json
-
-        _write(summary, as_json(report))
-    if not style.quiet or report.exit_code:
-        from harvester.report.screen import COLUMNS, one_screen
-
-        columns = min(COLUMNS, max(40, shutil.get_terminal_size().columns))
-        click.echo(one_screen(report, str(assignment.output_dir), columns=columns), err=style.quiet)
+    assignment = _prepare(config, Options(**options))
+    try:
+        with showing(style) as audience:
+            report = _harvest(assignment, audience)
+    except HarvesterError as error:
+        if error.report is None:
+            raise
+        click.echo(f"error: {masked(str(error))}", err=True)
+        say_what_was_done(error.report, assignment.output_dir, file=summary, quiet=style.quiet)
+        sys.exit(error.exit_code)
+    say_what_was_done(report, assignment.output_dir, file=summary, quiet=style.quiet)
     sys.exit(report.exit_code)
 
 
@@ -138,9 +136,12 @@ def _say_what_would_be_done(config: Path, options: "Options", summary: Path | No
     from harvester.harvest.preview import foretold
 
     text, values = foretold(_prepare(config, options))
-    if summary:
-        _write(summary, _json(values).encode() + b"\n")
     click.echo(text)
+    if summary:
+        from harvester.disk import storage
+
+        with storage(summary, "write"):
+            summary.write_text(_json(values) + "\n")
 
 
 def _prepare(config: Path, options: "Options") -> "Assignment":
@@ -166,13 +167,6 @@ def _harvest(assignment: "Assignment", audience: "Audience") -> "Report":
 
     tune()
     return anyio.run(partial(harvest, assignment, audience=audience))
-
-
-def _write(path: Path, content: bytes) -> None:
-    from harvester.disk import storage
-
-    with storage(path, "write"):
-        path.write_bytes(content)
 
 
 @cli.command()

@@ -152,6 +152,7 @@ class _Run:
         except* HarvesterError as group:
             error = first_of(group, HarvesterError)
         if error:
+            error.report = self.report if self.report.ended else None  # it may be that it could not be saved
             raise error
 
     async def _enrol(self, transport: Transport) -> None:

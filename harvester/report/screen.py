@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from harvester.errors import ExitCode
 from harvester.report.blocks import fitted
 from harvester.report.summary import Report, blocks
 
@@ -16,8 +17,10 @@ def one_screen(report: Report, folder: str, *, columns: int = COLUMNS, rows: int
     Args:
         report: What it did.
         folder: The landing zone.
-        columns: Of the screen.
+        columns: Of the terminal; more than `COLUMNS` are not used, and fewer than half of them are not believed.
         rows: Of the screen.
     """
     tail = [f"  files  {folder}", f"  report {folder}/runs/{report.run_id}.json"]
-    return "\n".join(fitted(blocks(report), tail, columns=columns, rows=rows))
+    if report.exit_code is ExitCode.STORAGE:
+        tail[-1] += " (if it could be saved)"
+    return "\n".join(fitted(blocks(report), tail, columns=min(COLUMNS, max(COLUMNS // 2, columns)), rows=rows))
