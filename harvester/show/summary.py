@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from harvester.disk import storage
-from harvester.report.screen import one_screen
+from harvester.report.screen import one_screen, path_of
 from harvester.report.summary import Report, as_json
 
 
@@ -25,7 +25,8 @@ def say_what_was_done(report: object | None, folder: Path, *, file: Path | None,
     if not isinstance(report, Report):
         return
     if report.exit_code or not quiet:
-        click.echo(one_screen(report, str(folder), columns=shutil.get_terminal_size().columns), err=quiet)
+        saved, columns = Path(path_of(report, str(folder))).is_file(), shutil.get_terminal_size().columns
+        click.echo(one_screen(report, str(folder), saved=saved, columns=columns), err=quiet)
     if file:
         with storage(file, "write"):
             file.write_bytes(as_json(report))

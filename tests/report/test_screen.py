@@ -87,7 +87,8 @@ def test_the_worst_night_fits(columns: int) -> None:
     for needed in ("No space left on device. Free space and run again", "token agency-b (50 slices): code 11002"):
         assert needed in flat
     assert re.search(r"^  … and \d+ more findings, in the report:$", text, re.MULTILINE)
-    assert f"files {FOLDER} report {FOLDER}/runs/{worst().run_id}.json (if it could be saved)" in flat
+    assert f"files {FOLDER} report {FOLDER}/runs/{worst().run_id}.json" in flat
+    assert one_screen(worst(), FOLDER, saved=False).endswith("  report could not be saved")
 
 
 def test_what_needs_a_person_comes_first() -> None:
