@@ -96,7 +96,7 @@ class Client:
         """The page, or that the API does not serve such a page.
 
         Raises:
-            SliceFault: Nothing helped, or nothing can.
+            SliceFault: Nothing helped, or nothing can, and fewer calls to a page may not either.
             AccountFault: The token may not or cannot read this account.
             TokenFault: The token is dead.
             QuotaSpent: The app's day or the run's budget is over, or the API is down for too long.
@@ -114,7 +114,13 @@ class Client:
             ahead=query.left or (query.page > 1 or query.after is not None),
             attempts=query.attempts,
         )
-        return await self._until_answered(ask, lambda verdict, fault: _refusal(verdict, fault, query))
+        try:
+            return await self._until_answered(ask, lambda verdict, fault: _refusal(verdict, fault, query))
+        except SliceFault as fault:
+            if not query.fewer_may_do:
+                raise
+            log.info("%s: no page of %d calls, fewer are asked for: %s", ask.what, query.page_size, fault)
+            return Refusal.FAILED
 
     async def ask(self, ask: Ask[Answer]) -> Answer:
         """The answer of any endpoint. Raises and is cancelled as `fetch`."""
