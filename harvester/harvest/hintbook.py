@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from harvester.harvest.desk import Findings
+from harvester.harvest.findings import Findings
 from harvester.harvest.hints import hints_of, news
 from harvester.health import Question
 from harvester.landing.ledger import Ledger

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
-from harvester.harvest.desk import Findings
+from harvester.harvest.findings import Findings
 from harvester.harvest.sizes import LARGEST_PAGE, USUAL
 from harvester.health import Hint, Question
 from harvester.model import LARGEST, PageSize

@@ -7,7 +7,8 @@ from typing import Annotated, Self
 from msgspec import Meta
 
 from harvester.calls import NO_CALLS, Calls
-from harvester.harvest.desk import Asking, Count, Desk, Direction, Seen
+from harvester.harvest.desk import Asking, Desk, Direction, Seen
+from harvester.harvest.findings import Count
 from harvester.harvest.sizes import LARGEST_PAGE
 from harvester.model import Page, Refusal, Window
 

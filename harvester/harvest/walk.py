@@ -22,8 +22,9 @@ from dataclasses import dataclass
 from typing import Self
 
 from harvester.calls import NO_CALLS, Calls, Stray
-from harvester.harvest.desk import Asking, Desk, Findings
+from harvester.harvest.desk import Asking, Desk
 from harvester.harvest.far import Far, pages_left
+from harvester.harvest.findings import Findings
 from harvester.harvest.mend import MAX_DIFFERENCE_DAYS, Mender, Progress
 from harvester.harvest.saved import restore, save
 from harvester.harvest.span import Reading, keys_of

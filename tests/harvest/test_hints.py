@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harvester.harvest.desk import Findings
+from harvester.harvest.findings import Findings
 from harvester.harvest.hints import LIFE_S, Hints, hints_of, news
 from harvester.harvest.walk import Walk
 from harvester.health import Hint, Question

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harvester.harvest.desk import Findings
+from harvester.harvest.findings import Findings
 from harvester.harvest.walk import Walk
 from harvester.model import ONE_DAY, AccountId, Page, Query, Window
 from tests.harvest.model_api import End, Limit, ModelApi, Switches

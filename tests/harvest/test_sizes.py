@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harvester.harvest import sizes
-from harvester.harvest.desk import Findings
+from harvester.harvest.findings import Findings
 from harvester.model import LARGEST
 from tests.harvest.test_walk import property_test
 

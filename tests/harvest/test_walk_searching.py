@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harvester.harvest import sizes
-from harvester.harvest.desk import Findings
+from harvester.harvest.findings import Findings
 from harvester.harvest.walk import Walk
 from harvester.model import LARGEST, Page, Query, Receipt, Refusal, Window
 from tests.harvest.model_api import Cursor, Entry, Limit, ModelApi, Order, Outcome, Switches, Ties, Total, drive
