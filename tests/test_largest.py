@@ -31,6 +31,7 @@ pytestmark = pytest.mark.anyio
 WORLD = World(accounts=6, calls_per_day=600, tie_share=0.05, today=TODAY)
 DAYS = 14
 QUIET = World(accounts=8, calls_per_day=1, today=TODAY)
+DAY_S = 86_400.0
 EACH_OPEN_WALK = 8
 """So many are under way at a time, and each may be refused once before it hears what another one found out."""
 
@@ -231,3 +232,14 @@ async def test_one_walk_searches_at_a_time(tmp_path: Path) -> None:
     one = await night(tmp_path, Switches(max_page_size=800))
     assert is_right(one)
     assert [one.asked[size] for size in one.asked if size > 800] == [1] * one.brought_nothing
+
+
+async def test_an_account_that_fails_costs_two_requests_a_night(tmp_path: Path) -> None:
+    """Its large page, and a usual one, which might have come; the size that others are read with stays."""
+    await night(tmp_path, Switches(max_page_size=800))
+    sick = WORLD.account_ids[2]
+    ill = Switches(max_page_size=800, account_codes={sick: 51001})
+    nights = [await night(tmp_path, ill, later_s=DAY_S * number) for number in (1, 2)]
+    assert [one.report.exit_code for one in nights] == [ExitCode.PARTIAL] * 2
+    assert nights[1].asked == Counter({800: nights[1].requests - 1, 100: 1})
+    assert nights[1].found == ("800", "825")
