@@ -204,7 +204,8 @@ class Desk:
         size, self.trying = self.size, False
         may_try = self.may_search and self.page_size == LARGEST and self.trial is None and after is not None
         tried = sizes.larger(size, self.findings.page_size_refused, left) if may_try else None
-        self.trial = None
+        if after is None:
+            self.trial = None  # of another reading
         if tried is None:
             return (yield from self.ask(wire, after=after))
         self.trying = True
@@ -219,9 +220,10 @@ class Desk:
         self.trying = False
         return page
 
-    def conclude(self, trial: Trial) -> None:
-        """More calls have come behind a try that came short: the API clamps silently, and serves what came."""
-        if not sizes.is_near(trial.rows, trial.tried):
+    def conclude(self, trial: Trial, *, more_came: bool) -> None:
+        """Ends a trial. If more calls came behind its short page, the API clamps silently: so many it serves."""
+        self.trial = None
+        if more_came and not sizes.is_near(trial.rows, trial.tried):
             served = max(trial.known, trial.rows)
             self.findings = self.findings.merge(Findings(page_size_served=served, page_size_refused=trial.tried))
 

@@ -163,7 +163,7 @@ def read_on(desk: Desk, reading: Reading) -> Asking[None]:
     was concluded from it is concluded once more.
     """
     wire, course, seen = reading.wire, reading.course, reading.seen
-    met, trial = seen.count, desk.trial
+    met, trial = seen.count, desk.trial if course.cursor else None
     page = yield from desk.ask_on(wire, after=course.cursor, left=(reading.total or 0) - met)
     look = Look.at(page.calls if isinstance(page, Page) else NO_CALLS, course.cursor)
     if not isinstance(page, Page) or not course.accepts(page, look, desk.asked):
@@ -174,8 +174,8 @@ def read_on(desk: Desk, reading: Reading) -> Asking[None]:
     if course.stepped_over and page.calls:
         reading.doubtful.add(course.stepped_over)
     desk.take(page, seen, wire)
-    if trial and seen.count > met:
-        desk.conclude(trial)
+    if trial:
+        desk.conclude(trial, more_came=seen.count > met)
     page, full = yield from _widen(desk, reading, page)
     look = Look.at(page.calls, course.cursor)
     passed = seen.passed(course.cursor, course.direction, inclusive=look.at_cursor)

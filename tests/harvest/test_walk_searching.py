@@ -244,3 +244,23 @@ def test_a_searching_walk_can_be_saved_at_any_answer(
         assert resumed
         walk = resumed
     raise AssertionError("no end")
+
+
+@pytest.mark.parametrize("echo", [Limit.CLAMP, Limit.CLAMP_NO_ECHO])
+def test_a_walk_that_gives_days_away_knows_what_it_tried(echo: Limit) -> None:
+    """Narrowed right after a try that came short, it still finds out what that shows."""
+    api = ModelApi(MONTH, Switches(limit=echo, largest=7))
+    walk = Searching(ACCOUNT, window_of(3), page_size=LARGEST)
+    then, given = walk.begin(), False
+    while isinstance(then, Query):
+        tried = then.page_size > PAGE
+        answer = api.answer(then)
+        assert isinstance(answer, Page)
+        then = walk.take(answer).then
+        if tried and not given and (far := walk.far):
+            walk.give_away(far, 1)
+            then, given = walk.begin(), True
+            refused = walk.findings.page_size_refused
+            assert refused is None
+    assert given
+    assert walk.findings.page_size(LARGEST) == 7
