@@ -9,8 +9,8 @@ _GARBAGE_EVERY: Final = 20_000
 """Containers made between two looks for cycles; Python's 700 are a handful of pages, which hold none."""
 _KEPT_BYTES: Final = 32 * 2**20
 """Free memory that is kept for the next page rather than given back to the system and asked for again."""
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
-"""glibc's names (malloc.h) for two of its parameters."""
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
+"""glibc's names (malloc.h) for three of its parameters."""
 
 
 def tune() -> None:
@@ -24,3 +24,4 @@ def tune() -> None:
         mallopt = ctypes.CDLL(None).mallopt
         mallopt(_M_TRIM_THRESHOLD, _KEPT_BYTES)
         mallopt(_M_MMAP_THRESHOLD, _KEPT_BYTES)
+        mallopt(_M_ARENA_MAX, 1)  # a heap a thread would keep what each of them has freed: 9 MB of a run's peak

@@ -2,7 +2,8 @@
 
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import count
 from typing import Final
 
 _BASE_BACKOFF_S: Final = 1.0
@@ -30,6 +31,12 @@ class Retry:
         return chance * min(self.max_backoff_s, _BASE_BACKOFF_S * 2.0 ** (attempt - 1))
 
 
+def _nonces() -> Callable[[], str]:
+    """A prefix that nobody else has, and a number: the system is asked for chance once, not for each request."""
+    prefix, numbers = secrets.token_hex(10), count()
+    return lambda: f"{prefix}{next(numbers):012x}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
     """Time and chance, handed in so that tests own them.
@@ -42,4 +49,4 @@ class Surroundings:
 
     wall: Callable[[], float]
     chance: Callable[[], float]
-    nonce: Callable[[], str] = lambda: secrets.token_hex(16)
+    nonce: Callable[[], str] = field(default_factory=_nonces)

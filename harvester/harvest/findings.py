@@ -42,8 +42,8 @@ class Findings:
 
     def merge(self, other: Self) -> Self:
         """These findings and another walk's: the smaller refused size wins, and a call that shows an inclusive end."""
-        if other is self:
-            return self
+        if other == self:
+            return other
         ends = (self.end_inclusive, other.end_inclusive)
         refused = min(self.page_size_refused or _NO_LIMIT, other.page_size_refused or _NO_LIMIT)
         return replace(

@@ -36,6 +36,7 @@ class Lane:
 
     Attributes:
         workers: See above.
+        is_growing: Whether one more is about to begin.
         tours: What is open.
         wakes: How often a worker that waited was told to look again.
     """
@@ -44,6 +45,7 @@ class Lane:
         self._plan = plan
         self._ward = ward
         self.workers = workers
+        self.is_growing = False
         self.wakes = 0
         self.tours: set[Tour] = set()
         self._open: Counter[AccountId] = Counter()

@@ -20,6 +20,8 @@ from harvester.model import AppName, End, Page, Query, Receipt, Slice, Status
 
 log = logging.getLogger(__name__)
 
+_SOON_S: Final = 0.02
+"""How long a permit may be left lying: the first answer under a token, which all others wait for, takes longer."""
 STOPPED: Final = "stopped on request; the next run goes on from here"
 
 
@@ -110,6 +112,13 @@ class Schedule:
         if lane.workers < self._terms.workers and lane.is_busy:
             lane.workers += 1
             self._walkers.start_soon(self._work, lane)
+
+    async def _one_more_soon(self, lane: Lane, app: AppName) -> None:
+        """The same, for a permit that none of them takes: they may wait for something else first, such as a token."""
+        await anyio.sleep(_SOON_S)
+        lane.is_growing = False
+        if not self._stopping and self._terms.has_spare(app):
+            self._one_more(app)
 
     async def _work(self, lane: Lane) -> None:
         while not self._stopping and (turn := await lane.take()):
@@ -218,13 +227,14 @@ class Schedule:
         while isinstance(then, Query):
             if self._ward.why_shut(one):
                 return None
-            if lane.workers < self._terms.workers and self._terms.has_spare(one.account.app):
-                self._one_more(one.account.app)  # whatever this one may wait for first, such as its token
+            if lane.workers < self._terms.workers and not lane.is_growing and self._terms.has_spare(one.account.app):
+                lane.is_growing = True
+                self._walkers.start_soon(self._one_more_soon, lane, one.account.app)
             attempts = then.attempts if tour.pages else self._ward.attempts(one, part=part)
             answer = await self._client.fetch(one.account, replace(then, attempts=attempts, left=tour.left))
             walk.learn(self.findings, may_search=self._may_search(walk))
             step = walk.take(answer) if isinstance(answer, Page) else walk.refuse(answer)
-            self.findings = self.findings.merge(walk.findings)
+            self.findings = walk.findings
             if walk.is_searching:
                 self._searching = walk
             tour.pack(step)
@@ -246,13 +256,14 @@ class Schedule:
 
     def _share(self, tour: Tour, lane: Lane) -> list[Slice]:
         """Slices that a walk gives away: because it is too long, or because others have nothing to do."""
-        far, app = tour.walk.far, tour.slice.account.app
-        tour.left, tour.beyond = tour.walk.pages_left, far.beyond if far else 0
+        tour.left = tour.walk.pages_left
+        others_wait = tour.left >= sharing.WORTH_IT and lane.is_idle and self._terms.has_spare(tour.slice.account.app)
+        far = tour.walk.far if others_wait or tour.left > sharing.TOO_LONG else None
         if far is None:
             return []
         keep = sharing.kept_at_once(far)
-        if keep is None and lane.is_idle and self._terms.has_spare(app):
-            keep = sharing.kept_for_others(far, (other.beyond for other in lane.tours))
+        if keep is None and others_wait:
+            keep = sharing.kept_for_others(far, (other.beyond for other in lane.tours if other.left > far.beyond))
         within = self._terms.within
         if keep is None or (within and not (far.window.start in within and far.window.end in within)):
             return []

@@ -176,8 +176,9 @@ def read_on(desk: Desk, reading: Reading) -> Asking[None]:
     desk.take(page, seen, wire)
     if trial:
         desk.conclude(trial, more_came=seen.count > met)
-    page, full = yield from _widen(desk, reading, page)
-    look = Look.at(page.calls, course.cursor)
+    widest, full = yield from _widen(desk, reading, page, look)
+    if widest is not page:
+        page, look = widest, Look.at(widest.calls, course.cursor)
     passed = seen.passed(course.cursor, course.direction, inclusive=look.at_cursor)
     expected = _expected(reading.total, page, passed)
     desk.steady = page.total is not None and expected == reading.total
@@ -205,7 +206,7 @@ def count_anew(desk: Desk, reading: Reading) -> Asking[None]:
         reading.end(sound=False)
 
 
-def _widen(desk: Desk, reading: Reading, page: Page) -> Asking[tuple[Page, bool]]:
+def _widen(desk: Desk, reading: Reading, page: Page, look: Look) -> Asking[tuple[Page, bool]]:
     """Asks for a full page of one second again, larger while the API allows.
 
     Returns:
@@ -213,7 +214,7 @@ def _widen(desk: Desk, reading: Reading, page: Page) -> Asking[tuple[Page, bool]
     """
     course = reading.course
     full = page.rows >= course.capacity
-    while full and page.calls and not Look.at(page.calls, None).before_last:
+    while full and page.calls and not look.before_last:
         course.rows_before = 0
         size = min(desk.findings.page_size(desk.asked * 2), _WIDEST)
         if size <= desk.asked:
@@ -224,7 +225,7 @@ def _widen(desk: Desk, reading: Reading, page: Page) -> Asking[tuple[Page, bool]
         desk.take(wider, reading.seen, reading.wire)
         if wider.rows <= page.rows:
             break  # clamped, or there is no more
-        page, full = wider, wider.rows >= capacity_of(wider, size)
+        page, full, look = wider, wider.rows >= capacity_of(wider, size), Look.at(wider.calls, course.cursor)
     return page, full
 
 

@@ -28,7 +28,6 @@ class Tour:
         receipt: The walk's, when it has come to its end.
         pages: That came.
         left: About how many pages the walk still needs; 0 for hardly any, or when that is not known.
-        beyond: About how many of them it could give away.
     """
 
     def __init__(self, one: Slice, walk: Walk, queue: Queue, pace: Pace, left: int = 0) -> None:
@@ -37,12 +36,17 @@ class Tour:
         self.receipt: Receipt | None = None
         self.pages = 0
         self.left = walk.pages_left or left
-        self.beyond = 0
         self._queue = queue
         self._pace = pace
         self._since = Since(at=anyio.current_time())
         self._packed: Batch | None = None
         self._moved = False
+
+    @property
+    def beyond(self) -> int:
+        """About how many of the pages that are left it could give away."""
+        far = self.walk.far
+        return far.beyond if far else 0
 
     def pack(self, step: Step) -> None:
         """Makes a step's calls ready to hand over, with the walk's state if it is time for that."""

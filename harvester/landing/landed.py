@@ -13,6 +13,7 @@ from harvester.disk import storage
 from harvester.errors import DamagedError
 from harvester.landing.encode import in_order
 from harvester.landing.files import DIGEST_BYTES, digest_of
+from harvester.landing.ids import Ids
 from harvester.landing.merge import BEFORE_ALL, aligned, key_at
 from harvester.landing.ndjson import LARGE_BLOCK_BYTES, decompressed, read_blocks, read_lines
 from harvester.landing.runs import whole_lines
@@ -186,7 +187,7 @@ class _Check:
     def __init__(self, path: Path, day: str) -> None:
         self._path = path
         self._day = day
-        self._ids: set[str] = set()
+        self._ids = Ids()
         self._last = BEFORE_ALL
         self._lines = 0
 
@@ -194,7 +195,6 @@ class _Check:
         """The calls of the lines that come next; raises `DamagedError` behind those that are sound."""
         block = read_text(text)
         if block is not None and self._are_sound(block):
-            self._ids.update(block.ids)
             self._last = key_at(block, -1)
             self._lines += len(block)
             yield block
@@ -211,8 +211,7 @@ class _Check:
         keys = [self._last, *zip(block.starts, block.ids, strict=True)]
         in_order = all(map(lt, keys, islice(keys, 1, None)))
         of_day = block.starts[0][:10] == block.starts[-1][:10] == self._day
-        once = len(set(block.ids)) == len(block) and self._ids.isdisjoint(block.ids)
-        return in_order and of_day and once
+        return in_order and of_day and self._ids.take(block.ids)
 
     def _one(self, line: bytes) -> Call:
         self._lines += 1
@@ -221,12 +220,11 @@ class _Check:
             raise self._damaged(f"{record.reason} in line {number}")
         if record.day != self._day:
             raise self._damaged(f"line {number} is a call of {record.day}")
-        if record.id in self._ids:
+        if not self._ids.take_one(record.id):
             raise self._damaged(f"the call of line {number} was there before")
         key = (record.start, record.id)
         if key < self._last:
             raise self._damaged(f"line {number} is out of order")
-        self._ids.add(record.id)
         self._last = key
         return record
 

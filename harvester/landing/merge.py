@@ -4,6 +4,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from harvester.calls import Calls
+from harvester.landing.ids import Ids
 
 Key = tuple[str, str]
 """A call's place in the order of a file: start and id."""
@@ -85,19 +86,8 @@ def _sorted(some: Sequence[Calls]) -> Calls:
 
 def each_once(blocks: Iterable[Calls]) -> Iterator[Calls]:
     """Each id where it comes first."""
-    met: set[str] = set()
+    met = Ids()
     for block in blocks:
-        chosen = block
-        if len(set(block.ids)) < len(block) or not met.isdisjoint(block.ids):
-            chosen = block.where(_first_met(block.ids, met))
-        met.update(chosen.ids)
+        chosen = block if met.take(block.ids) else block.where([met.take_one(one) for one in block.ids])
         if chosen:
             yield chosen
-
-
-def _first_met(ids: Iterable[str], met: set[str]) -> list[bool]:
-    first = []
-    for one in ids:
-        first.append(one not in met)
-        met.add(one)
-    return first

@@ -186,12 +186,13 @@ def test_a_walk_that_may_not_search_tries_nothing() -> None:
     assert {query.page_size for query in outcome.queries} == {PAGE}
 
 
-def test_a_number_is_never_searched_beyond() -> None:
+@pytest.mark.parametrize("size", [PAGE - 1, PAGE, 2 * PAGE])
+def test_a_number_is_never_searched_beyond(size: int) -> None:
     """An integer means exactly that, whoever may search; nor is a failure of it anything but a failure."""
     api = ModelApi(MONTH, Switches())
-    walk = Searching(ACCOUNT, window_of(3), page_size=PAGE)
+    walk = Searching(ACCOUNT, window_of(3), page_size=size)
     outcome = drive(walk, api.answer, window_of(3), 500)
-    assert {(query.page_size, query.fewer_may_do, query.attempts) for query in outcome.queries} == {(PAGE, False, None)}
+    assert {(query.page_size, query.fewer_may_do, query.attempts) for query in outcome.queries} == {(size, False, None)}
 
 
 @pytest.mark.parametrize("calls", [0, 1, PAGE, PAGE + 3])
