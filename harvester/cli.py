@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from harvester import __version__
-from harvester.endings import answer_signals, give_up_printing, guarded, report_a_bug, show_problems
+from harvester.endings import answer_signals, give_up_printing, guarded, print_anything, report_a_bug, show_problems
 from harvester.errors import ConfigError, ExitCode, HarvesterError
 from harvester.secret import masked
 
@@ -104,7 +104,7 @@ def _budget_options(command: Decorated) -> Decorated:
 @click.option("--summary", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Report, as JSON.")
 @click.option("--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @click.option("--quiet", is_flag=True, help="Print nothing but errors, and what is lacking.")
-@click.option("--no-progress", "progress", flag_value=False, default=True, help="No line of progress each minute.")
+@click.option("--no-progress", "progress", flag_value=False, default=True, help="Do not show how it goes on.")
 def run(config: Path, *, dry_run: bool, summary: Path | None, **options: Any) -> None:
     """Harvest all that is due: the nightly job.
 
@@ -272,6 +272,7 @@ def demo() -> None:
 
 def main() -> None:
     """Entry point: turns every error into its message on stderr and its exit code."""
+    print_anything()
     answer_signals()
     try:
         with guarded():
