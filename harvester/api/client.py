@@ -241,15 +241,10 @@ class Client:
             return
         if traffic.is_down and ask.patient:
             return  # the permit waits until it is up again, which is no fault of this call
-<<<<<<< HEAD
-        if effort.attempt >= effort.attempts:
+        if effort.attempt >= effort.attempts or traffic.is_down:
             many = "the only attempt" if effort.attempt == 1 else f"{effort.attempt} attempts"
             last = "" if effort.attempt == 1 else ", the last one"
             raise SliceFault(f"{many} failed{last}: {fault}", fault.complaint)
-=======
-        if effort.attempt >= effort.attempts or traffic.is_down:
-            raise SliceFault(f"{effort.attempt} attempts failed, the last one: {fault}", fault.complaint)
->>>>>>> 8ab1f3612abf032be5b68b5550a648c2fac47b40
         wait_s = self._retry.backoff_s(effort.attempt, self._around.chance())
         if fault.retry_after_s is not None:
             wait_s = max(wait_s, min(fault.retry_after_s, self._retry.max_backoff_s))
