@@ -91,7 +91,7 @@ class Progress:
     def tell(self, *, asked: bool = False) -> None:
         """Tells where it stands."""
         if self._audience.tell:
-            self._audience.tell(Progressed(standing=self.standing(), asked=asked))
+            self._books.tell(Progressed(standing=self.standing(), asked=asked))
 
     async def look_ahead(self) -> None:
         """Sums up what is to come. Cancellation: it is given up at the next slice. Raises `StorageError`."""

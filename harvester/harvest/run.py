@@ -253,7 +253,7 @@ class _Run:
         try:
             await anyio.to_thread.run_sync(self._close, error)
         finally:
-            self._books.tell(ended(self.report, report_path(self.zone, self.report)))
+            self._books.tell_last(ended(self.report, report_path(self.zone, self.report)))
 
     def _say_hello(self) -> None:
         assignment, many = self._assignment, len(self._assignment.accounts)
