@@ -67,7 +67,7 @@ class Closing:
             no_token_works=none_works and not in_vain,
             renewals_failed=in_vain,
             quotas=tuple(self._quota_use(took_s)),
-            predicted_s=self._predicted_s(),
+            predicted_s=None if error or remainder.total else self._predicted_s(),
             ended_by=str(error) if error else None,
         )
         if not report.complete:
