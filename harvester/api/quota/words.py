@@ -55,8 +55,10 @@ class Words:
         self._told_wait = wait.until
         log.warning("%s%s", self._traffic.told(wait), self._reason if wait.until - now > 1 else "")
 
-    def refused(self, limit: Limit, text: str) -> None:
-        """The API refused a request for a limit."""
+    def refused(self, limit: Limit, text: str, until: float) -> None:
+        """The API refused a request for a limit: the app pauses up to loop time `until`."""
+        if limit is not Limit.SECOND:
+            self._traffic.paused(self._app, until, limit.value)
         self._refusals[limit] = self._refusals.get(limit, 0) + 1
         self._reason = f" ({text})"
 
