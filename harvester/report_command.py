@@ -60,8 +60,8 @@ def report_command(config: Path, *, output: Path, call_days: int, no_calls: bool
     light or dark colours, and paper. Reads the ledger, the run files and the landed calls, also while a run is going;
     asks the API nothing and changes nothing. Phone numbers are not even read.
 
-    Exit codes: 0 whatever the page says, 2 usage or config, 4 the ledger or the landing zone cannot be read, or the file
-    cannot be written.
+    Exit codes: 0 whatever the page says, 2 usage or config, 4 storage: the ledger or the landing zone cannot be read,
+    the file cannot be written.
 
     Needs matplotlib and jinja2, which the extra `report` brings: pip install 'harvester[report]'
     """

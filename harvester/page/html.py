@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import date
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from harvester import __version__
 from harvester.page.plots import Picture, draw
@@ -24,6 +24,7 @@ def html_of(found: Findings) -> str:
         lstrip_blocks=True,
         undefined=StrictUndefined,
     )
+    environment.filters["told"] = _told
     return environment.get_template("page.html").render(
         found=found,
         verdict=verdict(found),
@@ -34,6 +35,15 @@ def html_of(found: Findings) -> str:
         made_at=moment(found.made_at),
         version=__version__,
     )
+
+
+def _told(text: str) -> Markup:
+    """A text, escaped, with what stands between backticks as code."""
+    pieces = text.split("`")
+    if len(pieces) % 2 == 0:
+        return escape(text)
+    marked = (Markup("<code>{}</code>").format(one) if place % 2 else escape(one) for place, one in enumerate(pieces))
+    return Markup("").join(marked)
 
 
 def _inline(picture: Picture) -> Markup:

@@ -13,7 +13,7 @@ from harvester.usage import Pause
 
 ACCOUNTS_SHOWN: Final = 60
 RANKED: Final = 15
-_BANDS: Final = 50
+_BANDS: Final = 30
 _APART_MINUTES: Final = 60
 """Requests that lie further apart are of different times of sending."""
 _BINS: Final = 240
@@ -61,11 +61,14 @@ def shown_accounts(found: Findings) -> Sequence[AccountDays]:
 
 
 def bands_of(found: Findings) -> list[Band]:
-    """All accounts, those that lack most first, in at most 50 bands."""
-    size = -(-len(found.accounts) // _BANDS)
+    """All accounts, those that lack most first, in at most 30 bands; then one of those that lack nothing."""
+    lacking = found.incomplete
+    size = max(1, -(-lacking // _BANDS))
     bands = []
-    for first in range(0, len(found.accounts), size):
-        some = found.accounts[first : first + size]
+    for first in [*range(0, lacking, size), lacking]:
+        some = found.accounts[first : min(first + size, lacking) if first < lacking else None]
+        if not some:
+            continue
         complete = [sum(one.marks[day] == Mark.COMPLETE for one in some) for day in range(len(found.window))]
         bands.append(Band(first=first + 1, accounts=len(some), complete=complete))
     return bands

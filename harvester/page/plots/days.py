@@ -11,7 +11,7 @@ from typing import Any, Final
 from matplotlib.patches import Patch, PathPatch
 from matplotlib.path import Path
 
-from harvester.page.plots.canvas import COLOURS, LABEL_UNITS, LEVELS, Picture, cut, figure, picture, place, width_in
+from harvester.page.plots.canvas import COLOURS, LABEL_UNITS, Picture, cut, figure, picture, place, width_in
 from harvester.page.selecting import bands_of, marks_by_day, shown_accounts
 from harvester.page.values import AccountDays, Findings, Mark
 from harvester.page.words import MARKS, percent
@@ -19,6 +19,7 @@ from harvester.page.words import MARKS, percent
 _ROW_IN: Final = 0.19
 _GAP: Final = 0.08
 """Of a row, left free above and below."""
+_LACKING: Final = ("complete", "lack-1", "lack-2", "lack-3", "lack-4")
 _TICKS: Final = 12
 _MANY: Final = 100
 """Days, from which on the lines between them are fine."""
@@ -43,23 +44,24 @@ def days(found: Findings) -> Picture:
 
 
 def bands(found: Findings) -> Picture:
-    """All accounts, those that lack most on top, in bands: the share that is complete, by day."""
+    """All accounts, those that lack most on top, in bands: the share that lacks a day."""
     rows = bands_of(found)
     labels = [f"{one.first:,} to {one.first + one.accounts - 1:,}" for one in rows]
-    levels = [[level(done, one.accounts) for done in one.complete] for one in rows]
+    levels = [[level(one.accounts - done, one.accounts) for done in one.complete] for one in rows]
     with _grid(labels, found.days) as (fig, axes):
-        _paint(axes, levels, lambda one: COLOURS[f"level-{one}"])
-        names = ("none", "under 20 %", "to 40 %", "to 60 %", "to 80 %", "under 100 %", "all complete")
-        _legend(axes, [(COLOURS[f"level-{one}"], names[one]) for one in range(LEVELS)])
-        alt = f"{len(found.accounts):,} accounts in {len(rows)} bands, those that lack most on top. {_alt(found)}"
-        return picture(fig, "bands", "Share of complete accounts by day", alt)
+        _paint(axes, levels, lambda one: COLOURS[_LACKING[one]])
+        names = ("all complete", "under 20 % lack the day", "20 to 60 %", "60 to under 100 %", "none complete")
+        _legend(axes, [(COLOURS[colour], name) for colour, name in zip(_LACKING, names, strict=True)])
+        order = "those that lack most on top, those that lack nothing at the bottom"
+        alt = f"{len(found.accounts):,} accounts in {len(rows)} bands, {order}. {_alt(found)}"
+        return picture(fig, "bands", "Share of accounts that lack a day", alt)
 
 
 def level(part: int, whole: int) -> int:
-    """0 for none, 6 for all, 1 to 5 for what is between."""
-    if part == whole:
-        return LEVELS - 1
-    return 1 + min(LEVELS - 3, part * (LEVELS - 2) // whole) if part else 0
+    """0 for none, 1 for less than a fifth, 2 for less than three fifths, 3 for less than all, 4 for all."""
+    if part in {0, whole}:
+        return 4 if part else 0
+    return 1 + (part * 5 >= whole) + (part * 5 >= whole * 3)
 
 
 def label(one: AccountDays) -> str:
