@@ -46,8 +46,8 @@ def ends(counts: Counts) -> Picture:
     rows = []
     for code, number in counts.statuses.most_common():
         english, chinese = end_status(code)
-        name = f"{'-' if code is None else code}  {chinese} {english}"
-        rows.append((name, float(number), f"{number:,}  ({percent(number, counts.calls)})"))
+        name = f"{'-' if code is None else code} {chinese} {english}"
+        rows.append((name, float(number), f"{number:,} ({percent(number, counts.calls)})"))
     share = percent(counts.connected, counts.calls)
     alt = f"{share} of {counts.calls:,} calls were connected (end_status {CONNECTED})."
     return across(rows, ("ends", "How calls ended", alt))

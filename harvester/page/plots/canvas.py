@@ -99,7 +99,7 @@ def picture(fig: Figure, name: str, title: str, alt: str) -> Picture:
     text = io.StringIO()
     fig.savefig(text, format="svg", metadata=dict(_MADE))
     root = ET.fromstring(text.getvalue())  # noqa: S314 - our own
-    for unwanted in (*root.findall(f"{_SVG}metadata"), *root.findall(f"{_SVG}defs")):  # the latter: rules of style
+    for unwanted in (*root.findall(f"{_SVG}metadata"), *root.findall(f"{_SVG}defs[{_SVG}style]")):
         root.remove(unwanted)
     colours = {stands: f"var(--{name})" for name, stands in COLOURS.items()}
     for element in root.iter():
