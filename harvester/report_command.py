@@ -101,9 +101,13 @@ def _need_the_extra() -> None:
 
 
 def _write(path: Path, text: bytes) -> None:
-    """Writes the page whole or not at all. Raises `StorageError`."""
+    """Writes the page whole or not at all; into what is no file, such as a pipe, just so. Raises `StorageError`."""
     from harvester.disk import storage
     from harvester.landing.files import replace_whole
 
     with storage(path, "write"):
-        replace_whole(path, [text], scratch=path.parent)
+        target = path.resolve()
+        if path.exists() and not path.is_file():
+            path.write_bytes(text)
+        else:
+            replace_whole(target, [text], scratch=target.parent)

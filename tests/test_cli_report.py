@@ -20,7 +20,7 @@ def run_once(tmp_path_factory: pytest.TempPathFactory) -> Served:
 
 
 def test_a_page(run_once: Served, tmp_path: Path) -> None:
-    """It lies where it is told to, or beside whoever asks; the verdict and its path are printed; a second one replaces it."""
+    """It lies where it is told to, or beside whoever asks; the verdict and its path are printed."""
     for arguments, name in (((), "report.html"), (("--output", tmp_path / "calls.html"), "calls.html")):
         for _ in range(2):
             done = harvester("report", run_once.config, *arguments, cwd=tmp_path)
