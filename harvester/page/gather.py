@@ -4,7 +4,7 @@ import contextlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Final, TypeVar
 
 from harvester.api.quota import Limits
@@ -99,7 +99,7 @@ def _with_ledger(found: Findings, assignment: Assignment, ledger: History) -> Fi
     sent, learned = ledger.sent(), ledger.learned()
     apps = [*assignment.limits, *(app for app in sent if app not in assignment.limits)]
     arrivals, nights = ledger.arrivals()
-    accounts = _accounts(found.accounts, found.window, ledger)
+    accounts = _accounts(found.accounts, found.window, assignment.scope.window.start, ledger)
     pauses = [replace(one, why=shown(one.why)) for one in ledger.pauses()]
     return replace(
         found,
@@ -127,9 +127,10 @@ def _traffic(
     )
 
 
-def _accounts(accounts: Sequence[AccountDays], window: Window, ledger: History) -> list[AccountDays]:
-    """Each account with all that is known of it, those that lack most first."""
+def _accounts(accounts: Sequence[AccountDays], window: Window, due: date, ledger: History) -> list[AccountDays]:
+    """Each account with all that is known of it, those that lack most first; `due`: from when on all of them are."""
     ids = [one.account_id for one in accounts]
+    extents = ledger.extents(ids)
     marks: dict[AccountId, bytearray] = {account: bytearray(len(window)) for account in ids}
     calls: Counter[AccountId] = Counter()
     for known in ledger.days_of(ids, window):
@@ -143,6 +144,9 @@ def _accounts(accounts: Sequence[AccountDays], window: Window, ledger: History) 
     for one in accounts:
         account = one.account_id
         of_account = marks[account]
+        since = min(due, extents[account].start) if account in extents else due
+        early = max(0, (since - window.start).days)
+        of_account[:early] = bytes([Mark.BEFORE]) * early
         for day in poison.get(account, {}):
             if day in window and of_account[place := (day - window.start).days] != Mark.COMPLETE:
                 of_account[place] = Mark.POISONED

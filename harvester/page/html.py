@@ -55,7 +55,7 @@ def _figures(found: Findings) -> Iterator[tuple[str, str, str]]:
     """The few numbers at the top: what, how many, and a word on it."""
     whole = len(found.accounts) - found.incomplete
     yield "accounts complete", f"{whole:,} of {len(found.accounts):,}", _days(found.window.start, found.window.end)
-    days = len(found.accounts) * len(found.window)
+    days = sum(one.due for one in found.accounts)
     lacking = sum(one.lacking for one in found.accounts)
     yield "days of accounts", percent(days - lacking, days), f"{lacking:,} lacking"
     yield "calls", f"{sum(one.calls for one in found.accounts):,}", "that the ledger knows of these days"

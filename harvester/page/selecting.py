@@ -14,6 +14,7 @@ from harvester.usage import Pause
 ACCOUNTS_SHOWN: Final = 60
 RANKED: Final = 15
 _BANDS: Final = 30
+_NOT_LACKING: Final = frozenset({Mark.COMPLETE, Mark.BEFORE})
 _APART_MINUTES: Final = 60
 """Requests that lie further apart are of different times of sending."""
 _BINS: Final = 240
@@ -27,12 +28,12 @@ class Band:
     Attributes:
         first: Place of the first of them, from 1.
         accounts: How many.
-        complete: How many of them are complete, by day.
+        lacking: How many of them lack the day, by day.
     """
 
     first: int
     accounts: int
-    complete: Sequence[int]
+    lacking: Sequence[int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,8 +70,8 @@ def bands_of(found: Findings) -> list[Band]:
         some = found.accounts[first : min(first + size, lacking) if first < lacking else None]
         if not some:
             continue
-        complete = [sum(one.marks[day] == Mark.COMPLETE for one in some) for day in range(len(found.window))]
-        bands.append(Band(first=first + 1, accounts=len(some), complete=complete))
+        lack = [sum(one.marks[day] not in _NOT_LACKING for one in some) for day in range(len(found.window))]
+        bands.append(Band(first=first + 1, accounts=len(some), lacking=lack))
     return bands
 
 

@@ -6,7 +6,7 @@ from datetime import date, datetime
 from enum import IntEnum
 
 from harvester.inspection import Arrival, Failure
-from harvester.model import AccountId, AppName, Window
+from harvester.model import ONE_DAY, AccountId, AppName, Window
 from harvester.page.counting import Counts
 from harvester.triage import Condition, Poison
 from harvester.usage import Pause
@@ -26,6 +26,8 @@ class Mark(IntEnum):
     """The next run reads it again."""
     POISONED = 5
     """The API fails on this day, and on others of the account it does not."""
+    BEFORE = 6
+    """It lies before the config's window, and before the first day of the account that is known: it is not due."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,9 +57,14 @@ class AccountDays:
     failure: Failure | None = None
 
     @property
+    def due(self) -> int:
+        """Days that should be complete."""
+        return len(self.marks) - self.marks.count(Mark.BEFORE)
+
+    @property
     def lacking(self) -> int:
-        """Days that are not complete."""
-        return len(self.marks) - self.marks.count(Mark.COMPLETE)
+        """Days of these that are not."""
+        return self.due - self.marks.count(Mark.COMPLETE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -203,6 +210,12 @@ class Findings:
     def days(self) -> Sequence[date]:
         """The days of the page, in order."""
         return list(self.window)
+
+    @property
+    def since(self) -> date:
+        """The day from which on every account's days are due."""
+        late = max((one.marks.count(Mark.BEFORE) for one in self.accounts), default=0)
+        return min(self.window.start + ONE_DAY * late, self.window.end)
 
     @property
     def incomplete(self) -> int:

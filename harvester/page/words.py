@@ -37,6 +37,7 @@ MARKS: Final = MappingProxyType(
         Mark.QUEUED: "to be read again",
         Mark.POISONED: "poisoned: the API fails on this day",
         Mark.UNREAD: "not read yet",
+        Mark.BEFORE: "before its first day",
     }
 )
 """How a day stands, in the order in which it is told."""
@@ -104,8 +105,8 @@ def duration_bins() -> list[str]:
 
 
 def gaps(days: Sequence[date], marks: bytes) -> Iterator[tuple[Mark, date, date]]:
-    """The days that are not complete: runs of one mark, each with its first and its last day, in order."""
+    """The days that are lacking: runs of one mark, each with its first and its last day, in order."""
     for mark, run in groupby(zip(marks, days, strict=True), key=lambda pair: pair[0]):
-        if mark != Mark.COMPLETE:
+        if mark not in {Mark.COMPLETE, Mark.BEFORE}:
             found = [day for _, day in run]
             yield Mark(mark), found[0], found[-1]

@@ -9,20 +9,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harvester.harvest.assignment import Assignment
+from harvester.harvest.inspect import status
 from harvester.landing.ledger import Known, Ledger
 from harvester.landing.publication import DayChange
 from harvester.model import BEIJING, ONE_DAY, AccountId, AppName, Window
 from harvester.page.gather import Wishes, gather
 from harvester.page.plots.canvas import cut
 from harvester.page.plots.days import level
+from harvester.page.sections import verdict
 from harvester.page.selecting import bands_of, binned, clock, marks_by_day, paused_s, sendings
 from harvester.page.values import AccountDays, Findings, Mark, Traffic
 from harvester.page.words import gaps, lasting, moment, percent
 from harvester.usage import Pause
-from tests.flows import NOW_S, TODAY, assign, last_days, sandbox
+from tests.flows import NOW_S, TODAY, assign, last_days, sandbox, window_of
 from tests.landing.helpers import ACCOUNT
 from tests.landing.test_ledger import published
-from tests.page.ground import WORLD
+from tests.page.ground import WORLD, page_of
 
 WINDOW = Window(date(2026, 3, 1), date(2026, 3, 4))
 MADE = datetime(2026, 3, 5, tzinfo=BEIJING)
@@ -50,8 +52,9 @@ def test_bands_hold_every_account_once(days: list[bytes]) -> None:
     assert sum(one.accounts for one in bands) == len(accounts)
     assert [one.first for one in bands] == [1 + sum(one.accounts for one in bands[:n]) for n in range(len(bands))]
     for place, (_, marks) in enumerate(marks_by_day(found(*accounts))):
-        assert sum(one.complete[place] for one in bands) == marks[Mark.COMPLETE]
-    whole = [one for one in bands if set(one.complete) == {one.accounts}]
+        lack = marks.total() - marks[Mark.COMPLETE] - marks[Mark.BEFORE]
+        assert sum(one.lacking[place] for one in bands) == lack
+    whole = [one for one in bands if set(one.lacking) == {0}]
     assert sum(one.accounts for one in whole) == sum(not one.lacking for one in accounts)
     assert len(whole) <= 1
 
@@ -145,3 +148,29 @@ async def test_how_days_stand(tmp_path: Path) -> None:
     assert marks[two] == bytes([0, 0, 0, 0, 0, 0, Mark.EARLY])
     assert [account.lacking for account in told.accounts] == [7, 7, 7, 7, 6]
     assert Counter(account.calls for account in told.accounts) == Counter([11, 3, 0, 0, 0])
+
+
+@pytest.mark.anyio
+async def test_an_account_that_came_later(tmp_path: Path) -> None:
+    """Days before the config's window are due from an account's first known day on, as `status` has it."""
+    async with sandbox(WORLD) as served:
+        assignment = window_of(assign(served, tmp_path), 2)
+    one, two, *rest = WORLD.account_ids
+    with Ledger.open(tmp_path / ".harvester") as ledger:
+        for account_id, since in ((one, 5), *((other, 2) for other in (two, *rest))):
+            ledger.take_over(
+                account_id, {TODAY - ONE_DAY * ago: Known(1, complete=True) for ago in range(1, since + 1)}
+            )
+    told = gather(assignment, Wishes(call_days=None), NOW_S)
+    marks = {account.account_id: account.marks for account in told.accounts}
+    assert told.window == last_days(5)
+    assert marks[one] == bytes([Mark.COMPLETE] * 5)
+    assert marks[two] == bytes([Mark.BEFORE] * 3 + [Mark.COMPLETE] * 2)
+    assert (told.complete, told.since) == (True, TODAY - ONE_DAY * 2)
+    assert status(assignment).complete
+    assert verdict(told) == f"COMPLETE through {TODAY - ONE_DAY}: 5 accounts, every day since {TODAY - ONE_DAY * 2}"
+    page = page_of(assignment, call_days=None, start_is_chosen=False)
+    assert set(page.tables["days-table"].column("share complete").values()) == {"100.0 %"}
+    assert "100.0 % of all days of accounts are complete" in page.pictures["days"]["desc"]
+    chosen = gather(window_of(assignment, 5), Wishes(start_is_chosen=True, call_days=None), NOW_S)
+    assert (chosen.complete, chosen.incomplete) == (False, 4)

@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 from typing import Any, Final
 
-from harvester.page.plots.canvas import COLOURS, Picture, figure, picture, place, width_in
+from harvester.page.plots.canvas import COLOURS, FONT_PT, Picture, figure, picture, place, width_in
 
 _ROW_IN: Final = 0.24
 _HEIGHT_IN: Final = 2.4
+_WIDE: Final = 10
+"""Names of more columns are written smaller."""
 
 
 def across(rows: Sequence[tuple[str, float, str]], words: tuple[str, str, str], *, colour: str = "accent") -> Picture:
@@ -59,6 +61,7 @@ def upright(
         axes.set_ylim(0, most * 1.12)
         step = -(-len(columns) // ticks)
         axes.set_xticks(range(0, len(columns), step), [name for name, _, _ in columns[::step]])
+        axes.tick_params(axis="x", labelsize=FONT_PT if len(columns[::step]) <= _WIDE else FONT_PT - 1)
         axes.set_xlabel(below)
         scale(axes)
         if step == 1:

@@ -25,7 +25,7 @@ WIDTH_IN: Final = 9.6
 FONT_PT: Final = 9.0
 _NAMES: Final = (
     "ink", "muted", "line", "ground", "accent", "second", "warn", "complete", "short", "early", "queued", "poisoned",
-    "unread", "level-0", "level-1", "level-2", "level-3", "level-4", "level-5", "level-6",
+    "unread", "before", "level-0", "level-1", "level-2", "level-3", "level-4", "level-5", "level-6",
     "lack-1", "lack-2", "lack-3", "lack-4",
 )  # fmt: skip
 COLOURS: Final = MappingProxyType({name: f"#0a0b{place:02x}" for place, name in enumerate(_NAMES)})

@@ -47,7 +47,7 @@ def bands(found: Findings) -> Picture:
     """All accounts, those that lack most on top, in bands: the share that lacks a day."""
     rows = bands_of(found)
     labels = [f"{one.first:,} to {one.first + one.accounts - 1:,}" for one in rows]
-    levels = [[level(one.accounts - done, one.accounts) for done in one.complete] for one in rows]
+    levels = [[level(lack, one.accounts) for lack in one.lacking] for one in rows]
     with _grid(labels, found.days) as (fig, axes):
         _paint(axes, levels, lambda one: COLOURS[_LACKING[one]])
         names = ("all complete", "under 20 % lack the day", "20 to 60 %", "60 to under 100 %", "none complete")
@@ -70,9 +70,9 @@ def label(one: AccountDays) -> str:
 
 
 def _alt(found: Findings) -> str:
-    sums = [sum(by_mark[mark] for _, by_mark in marks_by_day(found)) for mark in MARKS]
-    told = [f"{number:,} {MARKS[mark].split(':')[0]}" for mark, number in zip(MARKS, sums, strict=True) if number]
-    share = percent(sums[0], sum(sums))
+    sums = {mark: sum(by_mark[mark] for _, by_mark in marks_by_day(found)) for mark in MARKS if mark != Mark.BEFORE}
+    told = [f"{number:,} {MARKS[mark].split(':')[0]}" for mark, number in sums.items() if number]
+    share = percent(sums[Mark.COMPLETE], sum(sums.values()))
     when = f"from {found.window.start} to {found.window.end}"
     return f"{share} of all days of accounts are complete {when}: {', '.join(told)}."
 

@@ -6,7 +6,7 @@ from typing import Final
 
 from harvester.page.sections.parts import Section, Table, first
 from harvester.page.selecting import ACCOUNTS_SHOWN, marks_by_day
-from harvester.page.values import AccountDays, Findings
+from harvester.page.values import AccountDays, Findings, Mark
 from harvester.page.words import MARKS, gaps, many, percent
 from harvester.triage import ADVICE, State, in_words_of
 
@@ -22,7 +22,7 @@ def verdict(found: Findings) -> str:
         return "NOTHING YET: there is no ledger; the first run makes it"
     if found.complete:
         whose = many(len(found.accounts), "account")
-        return f"COMPLETE through {through}: {whose}, every day since {found.window.start}"
+        return f"COMPLETE through {through}: {whose}, every day since {found.since}"
     told = []
     if found.unknown:
         told.append(f"the accounts of {', '.join(found.unknown)} are not known")
@@ -41,7 +41,7 @@ def completeness(found: Findings) -> Section:
             str(day),
             f"{counts.total():,}",
             *(f"{counts[mark]:,}" for mark in there),
-            percent(counts[next(iter(MARKS))], counts.total()),
+            percent(counts[Mark.COMPLETE], counts.total() - counts[Mark.BEFORE]),
         ]
         for day, counts in by_day
     ]
@@ -90,7 +90,7 @@ def _lacking(found: Findings, one: AccountDays) -> list[str]:
     return [
         str(one.account_id),
         one.name or "",
-        f"{len(one.marks) - one.lacking:,} of {len(one.marks):,}",
+        f"{one.due - one.lacking:,} of {one.due:,}",
         "; ".join(told) + (f"; and {rest:,} more" if rest else ""),
         f"{failure.at[:16].replace('T', ' ')}, {failure.window} {failure.status}: {failure.reason}" if failure else "",
     ]
