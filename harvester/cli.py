@@ -26,10 +26,10 @@ Decorated = TypeVar("Decorated", bound=Callable[..., object])
 
 
 class _Lazy(click.Group):
-    """Adds `accounts`, `doctor` and `sandbox`, which live in modules of their own."""
+    """Adds `accounts`, `doctor`, `report` and `sandbox`, which live in modules of their own."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted([*super().list_commands(ctx), "accounts", "doctor", "sandbox"])
+        return sorted([*super().list_commands(ctx), "accounts", "doctor", "report", "sandbox"])
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name == "accounts":
@@ -40,6 +40,10 @@ class _Lazy(click.Group):
             from harvester.doctor_command import doctor_command
 
             return doctor_command
+        if cmd_name == "report":
+            from harvester.report_command import report_command
+
+            return report_command
         if cmd_name == "sandbox":
             from harvester.sandbox.command import sandbox_command
 
