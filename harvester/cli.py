@@ -25,10 +25,10 @@ Decorated = TypeVar("Decorated", bound=Callable[..., object])
 
 
 class _Lazy(click.Group):
-    """Adds `accounts`, `doctor` and `sandbox`, which live in modules of their own."""
+    """Adds `accounts`, `doctor`, `notify` and `sandbox`, which live in modules of their own."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted([*super().list_commands(ctx), "accounts", "doctor", "sandbox"])
+        return sorted([*super().list_commands(ctx), "accounts", "doctor", "notify", "sandbox"])
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name == "accounts":
@@ -39,6 +39,10 @@ class _Lazy(click.Group):
             from harvester.doctor_command import doctor_command
 
             return doctor_command
+        if cmd_name == "notify":
+            from harvester.notify_command import notify_command
+
+            return notify_command
         if cmd_name == "sandbox":
             from harvester.sandbox.command import sandbox_command
 
@@ -114,17 +118,16 @@ def run(config: Path, *, dry_run: bool, summary: Path | None, log_format: str, q
     from harvester.report.logs import set_up
 
     set_up(log_format, quiet=quiet)
-    assignment = _prepare(config, Options(**options))
     if dry_run:
-        click.echo(_forecast(assignment))
+        click.echo(_forecast(_prepare(config, Options(**options))))
         return
-    report = _harvest(assignment)
+    report, files = _harvest(config, Options(**options))
     if summary:
         _write_summary(summary, report)
     if not quiet or report.exit_code:
         from harvester.report.summary import in_words
 
-        click.echo(f"{in_words(report)}\n  files {assignment.output_dir}", err=quiet)
+        click.echo(f"{in_words(report)}\n  files {files}", err=quiet)
     sys.exit(report.exit_code)
 
 
@@ -141,14 +144,23 @@ def _prepare(config: Path, options: "Options") -> "Assignment":
     return assignment_of(settings, options, datetime.now(BEIJING).date())
 
 
-def _harvest(assignment: "Assignment") -> "Report":
+def _harvest(config: Path, options: "Options") -> "tuple[Report, Path]":
+    """The run's report, and where its files are."""
     import anyio
 
+    from harvester.aftermath import followed
     from harvester.harvest.run import harvest
     from harvester.tuning import tune
 
-    tune()
-    return anyio.run(harvest, assignment)
+    where: list[Path] = []
+
+    def work() -> "Report":
+        assignment = _prepare(config, options)
+        where.append(assignment.output_dir)
+        tune()
+        return anyio.run(harvest, assignment)
+
+    return followed(config, work), where[0]
 
 
 def _write_summary(path: Path, report: "Report") -> None:

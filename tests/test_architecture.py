@@ -16,7 +16,7 @@ FLOORS = (
     {"harvester.calls"},
     {"harvester.model", "harvester.errors", "harvester.secret"},
     {"harvester.inspection", "harvester.usage", "harvester.disk", "harvester.tuning"},
-    {"harvester.record", "harvester.triage", "harvester.roll", "harvester.health"},
+    {"harvester.record", "harvester.triage", "harvester.roll", "harvester.health", "harvester.notice"},
     {"harvester.config", "harvester.plan", "harvester.foresight", "harvester.enrolment"},
     {"harvester.api"},
     {
@@ -56,11 +56,13 @@ FLOORS = (
         "harvester.harvest.checkup",
     },
     {"harvester.harvest.run", "harvester.harvest.preview", "harvester.harvest.inspect", "harvester.harvest.doctor"},
-    {"harvester.assign"},
+    {"harvester.telling"},
+    {"harvester.assign", "harvester.webhooks"},
+    {"harvester.aftermath"},
     {"harvester.sandbox"},
     {"harvester.demo"},
     {"harvester.endings"},
-    {"harvester.accounts_command", "harvester.doctor_command"},
+    {"harvester.accounts_command", "harvester.doctor_command", "harvester.notify_command"},
     {"harvester.cli"},
     {"harvester.__main__"},
 )
@@ -78,6 +80,9 @@ FORBIDDEN = {
     ("harvester.sandbox", "harvester.api"),
     ("harvester.sandbox", "harvester.harvest"),
     ("harvester.sandbox", "harvester.landing"),
+    ("harvester.telling", "harvester.config"),
+    ("harvester.telling", "harvester.harvest"),
+    ("harvester.telling", "harvester.landing"),
 }
 """Rooms that must not know each other though their floors would allow it: (room, what it must not import)."""
 PURE = (
@@ -91,6 +96,7 @@ PURE = (
     "report.table", "report.sick", "report.grown", "triage", "harvest.division", "harvest.cases", "harvest.ward",
     "report.rolls", "report.health", "health", "health.values", "health.machine", "health.tokens", "health.quota",
     "health.accounts", "health.questions", "harvest.hints", "harvest.checkup.evidence", "harvest.checkup.unknowns",
+    "notice", "telling.services", "telling.message",
 )  # fmt: skip
 EFFECTS = {
     "aiohttp", "anyio", "asyncio", "os", "pathlib", "random", "secrets", "socket", "sqlite3", "subprocess", "tempfile",
@@ -178,10 +184,13 @@ def test_pure_rooms_have_no_effects(room: str) -> None:
     assert calls & {"open", "print", "input"} == set()
 
 
-def test_only_the_transport_and_the_sandbox_know_aiohttp() -> None:
-    """There is one seam to the outside."""
+def test_only_the_seams_and_the_sandbox_know_aiohttp() -> None:
+    """There is one seam to the API, and one to the webhooks that are told of a run."""
     users = {name for name, path in MODULES.items() if "aiohttp" in {found.split(".")[0] for found in imports(path)}}
-    assert {name for name in users if not within(name, "harvester.sandbox")} == {"harvester.api.transport"}
+    assert {name for name in users if not within(name, "harvester.sandbox")} == {
+        "harvester.api.transport",
+        "harvester.telling.post",
+    }
 
 
 @pytest.mark.parametrize("name", sorted(MODULES))
