@@ -4,7 +4,7 @@ import datetime as dt
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import NewType
+from typing import Final, Literal, NewType
 
 from harvester.calls import Calls, Stray
 
@@ -14,6 +14,10 @@ AppName = NewType("AppName", str)
 """The name of an `[apps.NAME]` table; quotas are per app."""
 TokenName = NewType("TokenName", str)
 """The name of a `[tokens.NAME]` table. Never the token itself."""
+
+LARGEST: Final = "largest"
+PageSize = int | Literal["largest"]
+"""Calls to a page, as a config asks for them: so many, or as many as the API turns out to serve."""
 
 BEIJING = dt.timezone(dt.timedelta(hours=8), "GMT+8")
 """All dates and times of the API are GMT+8 (documented); the machine's own zone never matters."""
@@ -93,6 +97,7 @@ class Query:
         page_size: How many calls are asked for; the API may give fewer.
         after: `search_after`, `YYYY-MM-DD HH:MM:SS`; `None` reads by page number.
         exploratory: Whether a refusal of this query is an answer the walk can use, not a failure.
+        fewer_may_do: Whether that nothing helped is such an answer, too: the walk asks for fewer calls to a page then.
         attempts: How often it is tried at most, the first included; `None`: as the config says.
         left: About how many pages the walk still needs, as far as that is known, else 0: the longest go first.
     """
@@ -103,6 +108,7 @@ class Query:
     page_size: int
     after: str | None = None
     exploratory: bool = False
+    fewer_may_do: bool = False
     attempts: int | None = None
     left: int = 0
 
@@ -132,11 +138,15 @@ class Page:
 
 
 class Refusal(StrEnum):
-    """Why the API would not serve a page that a walk asked for (codes 60012, 60013, 60022 and exploratory ones)."""
+    """Why the API would not serve a page that a walk asked for (codes 60012, 60013, 60022 and exploratory ones).
+
+    `FAILED`: nothing helped, and with fewer calls to a page it may.
+    """
 
     PAGE_SIZE = "page size"
     DEPTH = "depth"
     OTHER = "other"
+    FAILED = "failed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

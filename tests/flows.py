@@ -15,7 +15,7 @@ from harvester.harvest.assignment import Assignment
 from harvester.harvest.run import harvest
 from harvester.landing.ndjson import read_lines
 from harvester.landing.partition import Zone
-from harvester.model import BEIJING, ONE_DAY, Account, AccountId, AppName, TokenName, Window
+from harvester.model import BEIJING, ONE_DAY, Account, AccountId, AppName, PageSize, TokenName, Window
 from harvester.plan import Scope
 from harvester.report.summary import Report
 from harvester.sandbox.server import Sandbox, serve
@@ -51,7 +51,7 @@ async def sandbox(world: World, switches: Switches | None = None) -> AsyncIterat
         yield served
 
 
-def assign(served: Sandbox, folder: Path, *, days: int = 7, page_size: int = 50) -> Assignment:
+def assign(served: Sandbox, folder: Path, *, days: int = 7, page_size: PageSize = 50) -> Assignment:
     """A run over all accounts of a sandbox."""
     return Assignment(
         base_url=served.base_url,

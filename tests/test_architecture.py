@@ -20,6 +20,8 @@ FLOORS = (
     {"harvester.config", "harvester.plan", "harvester.foresight", "harvester.enrolment"},
     {"harvester.api"},
     {
+        "harvester.harvest.sizes",
+        "harvester.harvest.findings",
         "harvester.harvest.desk",
         "harvester.harvest.span",
         "harvester.harvest.mend",
@@ -95,8 +97,9 @@ PURE = (
     "report.forecast", "report.left", "report.troubles", "report.lateness", "report.soundness", "report.status",
     "report.table", "report.sick", "report.grown", "triage", "harvest.division", "harvest.cases", "harvest.ward",
     "report.rolls", "report.health", "health", "health.values", "health.machine", "health.tokens", "health.quota",
-    "health.accounts", "health.questions", "harvest.hints", "harvest.checkup.evidence", "harvest.checkup.unknowns",
     "notice", "telling.services", "telling.message",
+    "health.accounts", "health.questions", "harvest.hints", "harvest.sizes", "harvest.findings",
+    "harvest.checkup.evidence", "harvest.checkup.unknowns",
 )  # fmt: skip
 EFFECTS = {
     "aiohttp", "anyio", "asyncio", "os", "pathlib", "random", "secrets", "socket", "sqlite3", "subprocess", "tempfile",

@@ -24,6 +24,7 @@ class Ask(Generic[Answer]):
         read: Reads an answer.
         ahead: Whether it goes before calls that begin something new: how many follow it, from 1; 0 for not.
         attempts: How often it is tried at most, the first included; `None`: as the config says.
+        patient: Whether it is repeated until an API that is down is up again; what may be the reason itself is not.
     """
 
     what: str
@@ -34,3 +35,4 @@ class Ask(Generic[Answer]):
     read: Callable[[Response], Answer | Fault]
     ahead: int = 0
     attempts: int | None = None
+    patient: bool = True

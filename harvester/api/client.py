@@ -96,7 +96,7 @@ class Client:
         """The page, or that the API does not serve such a page.
 
         Raises:
-            SliceFault: Nothing helped, or nothing can.
+            SliceFault: Nothing helped, or nothing can, and fewer calls to a page may not either.
             AccountFault: The token may not or cannot read this account.
             TokenFault: The token is dead.
             QuotaSpent: The app's day or the run's budget is over, or the API is down for too long.
@@ -113,8 +113,15 @@ class Client:
             read=read_page,
             ahead=query.left or (query.page > 1 or query.after is not None),
             attempts=query.attempts,
+            patient=not query.fewer_may_do,
         )
-        return await self._until_answered(ask, lambda verdict, fault: _refusal(verdict, fault, query))
+        try:
+            return await self._until_answered(ask, lambda verdict, fault: _refusal(verdict, fault, query))
+        except SliceFault as fault:
+            if not query.fewer_may_do:
+                raise
+            log.info("%s: no page of %d calls, fewer are asked for: %s", ask.what, query.page_size, fault)
+            return Refusal.FAILED
 
     async def ask(self, ask: Ask[Answer]) -> Answer:
         """The answer of any endpoint. Raises and is cancelled as `fetch`."""
@@ -145,13 +152,16 @@ class Client:
     async def _attempt(self, ask: Ask[Answer]) -> Answer | Fault | None:
         """One attempt with a permit, a nonce and a timestamp of its own; `None` when nothing could be sent."""
         quota = self._quotas[ask.app]
-        async with self._tokens.turn(ask.token) as turn, quota.permit(ahead=ask.ahead) as permit:
-            permit.account_id = ask.account_id
-            lease = self._tokens.lease(turn)
-            if lease is None:
-                return None
-            with lease:
-                return await self._send(ask, quota, permit, lease)
+        async with self._tokens.turn(ask.token) as turn:
+            if quota.traffic.is_down and not ask.patient:
+                raise SliceFault("the API is down")
+            async with quota.permit(ahead=ask.ahead) as permit:
+                permit.account_id = ask.account_id
+                lease = self._tokens.lease(turn)
+                if lease is None:
+                    return None
+                with lease:
+                    return await self._send(ask, quota, permit, lease)
 
     async def _send(self, ask: Ask[Answer], quota: Quota, permit: Permit, lease: Lease) -> Answer | Fault:
         timestamp = self._clock.timestamp(self._around.wall())
@@ -228,9 +238,9 @@ class Client:
         if can_heal and verdict not in effort.healed:
             effort.healed |= {verdict}
             return
-        if traffic.is_down:
+        if traffic.is_down and ask.patient:
             return  # the permit waits until it is up again, which is no fault of this call
-        if effort.attempt >= effort.attempts:
+        if effort.attempt >= effort.attempts or traffic.is_down:
             raise SliceFault(f"{effort.attempt} attempts failed, the last one: {fault}", fault.complaint)
         wait_s = self._retry.backoff_s(effort.attempt, self._around.chance())
         if fault.retry_after_s is not None:

@@ -66,21 +66,32 @@ class Leaf(ABC):
 
 @dataclass(frozen=True, slots=True)
 class Whole(Leaf):
-    """A whole number from `low` to `high`; `off` says how the key is turned off, `None` that it cannot be."""
+    """A whole number from `low` to `high`; `off` says how the key is turned off, `None` that it cannot be.
+
+    `word` may stand in place of the number; `None`: no word may.
+    """
 
     low: int
     high: int
     off: Literal["absent", "none"] | None = None
+    word: str | None = None
 
     @property
     def expected(self) -> str:
         """The bounds."""
-        return f"a whole number from {self.low} to {self.high}" + (' or "none"' if self.off == "none" else "")
+        words = "".join(f' or "{word}"' for word in self._words)
+        return f"a whole number from {self.low} to {self.high}{words}"
 
-    def read(self, raw: object) -> int | None:
-        """The number; `None` for `"none"` where that turns the key off."""
+    @property
+    def _words(self) -> list[str]:
+        return [word for word in (self.word, "none" if self.off == "none" else None) if word]
+
+    def read(self, raw: object) -> int | str | None:
+        """The number, or the word; `None` for `"none"` where that turns the key off."""
         if self.off == "none" and raw == "none":
             return None
+        if self.word is not None and raw == self.word:
+            return self.word
         number = int(raw) if isinstance(raw, Expanded) and re.fullmatch(r"[0-9]{1,18}", raw) else raw
         if not isinstance(number, int) or isinstance(number, bool) or not self.low <= number <= self.high:
             raise UnfitError(raw, self.expected, self._hint(raw))
@@ -93,13 +104,14 @@ class Whole(Leaf):
         return ways[self.off] if raw in (0, "0", "off", "None", "none", "") else ""
 
     def schema(self) -> dict[str, Any]:
-        """An integer, or `"none"`."""
+        """An integer, or a word."""
         number = {"type": "integer", "minimum": self.low, "maximum": self.high}
-        return {"anyOf": [number, {"const": "none"}]} if self.off == "none" else number
+        words = [{"const": word} for word in self._words]
+        return {"anyOf": [number, *words]} if words else number
 
-    def text(self, value: int | None) -> str:
-        """The digits."""
-        return '"none"' if value is None else str(value)
+    def text(self, value: int | str | None) -> str:
+        """The digits, or the word."""
+        return str(value) if isinstance(value, int) else quoted(value or "none")
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from harvester.config.section import Section
 from harvester.config.texts import Array, BaseUrl, Choice, FilePath, Secret, Text
 from harvester.config.values import MAX_INT64, DayExpr
 from harvester.errors import ConfigError, Problem
-from harvester.model import Account, AppName, TokenName, Window
+from harvester.model import LARGEST, Account, AppName, PageSize, TokenName, Window
 from harvester.roll import Pattern
 
 Compression = Literal["zstd", "gzip", "none"]
@@ -38,8 +38,8 @@ class ApiSection(Section):
 
     base_url: Annotated[str, BaseUrl()] = "https://api.e.qq.com"
     """Where the API lives: https, or http on loopback."""
-    page_size: Annotated[int, Whole(1, 10_000)] = 100
-    """Calls asked for at a time; the API's own maximum is not documented."""
+    page_size: Annotated[PageSize, Whole(1, 10_000, word=LARGEST)] = 100
+    """Calls asked for at a time; the API's own maximum is not documented: "largest" finds it, and remembers."""
     timeout_s: Annotated[float, Duration("10ms", "10m")] = Field(default=30.0, alias="timeout")
     """How long one attempt may take, from connecting to the answer's last byte."""
 

@@ -10,7 +10,7 @@ from harvester.api.quota import Limits
 from harvester.api.tokens import Credentials
 from harvester.enrolment import Discovery
 from harvester.harvest.pace import Pace
-from harvester.model import Account, AccountId, AppName, TokenName
+from harvester.model import Account, AccountId, AppName, PageSize, TokenName
 from harvester.plan import Scope
 
 
@@ -21,7 +21,7 @@ class Assignment:
     Attributes:
         base_url: Scheme, host and port of the API.
         timeout_s: For one attempt.
-        page_size: Calls asked for at a time.
+        page_size: Calls asked for at a time; `"largest"`: as many as the API turns out to serve.
         accounts: Whose calls.
         scope: Which days.
         in_flight: Requests awaiting an answer, all apps together.
@@ -46,7 +46,7 @@ class Assignment:
 
     base_url: str
     timeout_s: float
-    page_size: int
+    page_size: PageSize
     accounts: Sequence[Account]
     scope: Scope
     in_flight: int

@@ -3,62 +3,20 @@
 A reading is a generator: it yields a `Query`, is sent the answer, and returns what it found out.
 """
 
-import sys
 from collections.abc import Generator, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import date
-from typing import Annotated, Literal, Self, TypeVar
-
-from msgspec import Meta
+from typing import Literal, TypeVar
 
 from harvester.calls import NO_CALLS, Call, Calls, Stray
-from harvester.model import ONE_DAY, AccountId, Page, Query, Refusal, Window
+from harvester.harvest import sizes
+from harvester.harvest.findings import Count, Findings, Trial
+from harvester.model import LARGEST, ONE_DAY, AccountId, Page, PageSize, Query, Refusal, Window
 
 T = TypeVar("T")
-_NO_LIMIT = sys.maxsize
 Asking = Generator[Query, Page | Refusal, T]
-Count = Annotated[int, Meta(ge=0)]
-"""Never negative: what a saved walk says otherwise is not believed."""
 Direction = Literal[-1, 0, 1]
 """Of time, in which the API lists: 1 ascending, -1 descending, 0 not yet known."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Findings:
-    """What answers have shown of the API's open questions: hints for later walks, never assumptions.
-
-    Attributes:
-        page_size_served: The largest `page_size` that was served.
-        page_size_refused: The smallest `page_size` that was refused; `None` while none was.
-        end_inclusive: Whether calls of `end_date` itself are returned; `None` while no answer has shown it.
-    """
-
-    page_size_served: Count = 0
-    page_size_refused: Count | None = None
-    end_inclusive: bool | None = None
-
-    def page_size(self, wanted: int) -> int:
-        """The page size to ask for next: what is wanted, or the middle between what was served and what was refused.
-
-        So the largest size that the API allows is found in the course of asking: half of the tries bring a page.
-        """
-        if self.page_size_refused is None or wanted < self.page_size_refused:
-            return wanted
-        return max(1, (self.page_size_served + self.page_size_refused) // 2)
-
-    def merge(self, other: Self) -> Self:
-        """These findings and another walk's: the smaller refused size wins, and a call that shows an inclusive end."""
-        if other == self:
-            return other
-        served = max(self.page_size_served, other.page_size_served)
-        ends = (self.end_inclusive, other.end_inclusive)
-        refused = min(self.page_size_refused or _NO_LIMIT, other.page_size_refused or _NO_LIMIT)
-        return replace(
-            self,
-            page_size_served=served if served < refused else refused // 2,  # a size may do for a cursor, not for a page
-            page_size_refused=None if refused == _NO_LIMIT else refused,
-            end_inclusive=True if True in ends else False if False in ends else None,
-        )
 
 
 @dataclass(slots=True, kw_only=True)
@@ -124,6 +82,9 @@ class Desk:
         window: The slice's days.
         page_size: What the config asks for.
         findings: What is known of the API; grows.
+        may_search: Whether a larger page than is known to be served may be tried: one walk at a time does that.
+        trying: Whether it is not answered yet if that does; never saved, as the next.
+        trial: A try that brought fewer calls than there are, until it is known whether that was by chance.
         doubts_end: Whether a hint says that calls of `end_date` are not returned. It is a reason to ask for a day more
             from the first request on, while no answer has shown how it is; never taken for known, and never saved.
         uncounted: Whether the slice was narrowed since its calls were counted: they have to be counted again.
@@ -141,8 +102,11 @@ class Desk:
 
     account_id: AccountId
     window: Window
-    page_size: int
+    page_size: PageSize
     findings: Findings
+    may_search: bool = False
+    trying: bool = False
+    trial: Trial | None = None
     doubts_end: bool = False
     uncounted: bool = False
     steady: bool = False
@@ -195,6 +159,10 @@ class Desk:
     ) -> Asking[Page | Refusal]:
         """Asks for one page; when the page size is refused, for a smaller one.
 
+        Where the largest page is searched for, one above the usual size may turn out to be more than the server can do:
+        when it fails the usual one is asked for, and if that comes the larger counts as refused. If it does not, the
+        slice fails as any other.
+
         Args:
             wire: The dates as they travel.
             page: From 1.
@@ -204,23 +172,85 @@ class Desk:
         Returns:
             The page, or the refusal of just this `size`, of a deep page, of dates that were a try, or of every size.
         """
+        failed: int | None = None
         while True:
-            asked = size or self.size
+            asked = size or (self.size if failed is None else min(sizes.USUAL, self.size))
             a_try = size is not None or page > 1 or wire.end > self.window.end
-            answer = yield Query(
-                account_id=self.account_id, window=wire, page=page, page_size=asked, after=after, exploratory=a_try
-            )
-            self.requests += 1
+            answer = yield from self._ask(self._query(wire, asked, page=page, after=after, exploratory=a_try))
             if isinstance(answer, Page):
-                self.read += answer.rows
-                self.asked = asked
-                self._learn(answer, wire, asked)
+                if failed is not None:
+                    self.findings = self.findings.merge(Findings(page_size_served=asked, page_size_refused=failed))
                 return answer
+            if size is None and self._fewer_may_do(asked) and answer in {Refusal.FAILED, Refusal.OTHER}:
+                failed = asked
+                continue
             too_large = page == 1 and (size is not None or answer is not Refusal.OTHER)
             if too_large:
                 self.findings = self.findings.merge(Findings(page_size_refused=asked))
             if size is not None or asked == 1 or not too_large:
                 return answer
+
+    def ask_on(self, wire: Window, *, after: str | None, left: int) -> Asking[Page | Refusal]:
+        """Asks for the page after a cursor: a larger one than is known to be served, if this walk may try that.
+
+        A try that comes is the page. One that does not counts as refused when a smaller page comes in its place: a
+        slice or an API that fails anyway shows nothing.
+
+        Args:
+            wire: The dates as they travel.
+            after: The cursor; without one nothing is tried.
+            left: Calls that are still to come, by the API's count.
+        """
+        size, self.trying = self.size, False
+        may_try = self.may_search and self.page_size == LARGEST and self.trial is None and after is not None
+        tried = sizes.larger(size, self.findings.page_size_refused, left) if may_try else None
+        if after is None:
+            self.trial = None  # of another reading
+        if tried is None:
+            return (yield from self.ask(wire, after=after))
+        self.trying = True
+        query = self._query(wire, tried, after=after, exploratory=True)
+        page = yield from self._ask(replace(query, attempts=sizes.ATTEMPTS))
+        if isinstance(page, Page):
+            self.trial = Trial(tried, size, page.rows) if page.rows < min(tried, left) else None
+        else:
+            page = yield from self.ask(wire, after=after)
+            if isinstance(page, Page):
+                self.findings = self.findings.merge(Findings(page_size_refused=tried))
+        self.trying = False
+        return page
+
+    def conclude(self, trial: Trial, *, more_came: bool) -> None:
+        """Ends a trial. If more calls came behind its short page, the API clamps silently: so many it serves."""
+        self.trial = None
+        if more_came and not sizes.is_near(trial.rows, trial.tried):
+            served = max(trial.known, trial.rows)
+            self.findings = self.findings.merge(Findings(page_size_served=served, page_size_refused=trial.tried))
+
+    def _query(
+        self, wire: Window, size: int, *, page: int = 1, after: str | None = None, exploratory: bool = False
+    ) -> Query:
+        return Query(
+            account_id=self.account_id,
+            window=wire,
+            page=page,
+            page_size=size,
+            after=after,
+            exploratory=exploratory,
+            fewer_may_do=self._fewer_may_do(size),
+        )
+
+    def _fewer_may_do(self, size: int) -> bool:
+        return self.page_size == LARGEST and size > sizes.USUAL
+
+    def _ask(self, query: Query) -> Asking[Page | Refusal]:
+        answer = yield query
+        self.requests += 1
+        if isinstance(answer, Page):
+            self.read += answer.rows
+            self.asked = query.page_size
+            self._learn(answer, query.window, query.page_size)
+        return answer
 
     def take(self, page: Page, seen: Seen, wire: Window) -> None:
         """Hands on what is new on a page: calls to land, and to quarantine what cannot be placed.

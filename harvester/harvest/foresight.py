@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Final
 
 from msgspec import Struct
@@ -10,10 +10,12 @@ from msgspec.json import Decoder
 
 from harvester.foresight import Foresight, Reached, weekly
 from harvester.harvest.assignment import Assignment
+from harvester.harvest.hints import hints_of, is_fresh
 from harvester.harvest.resume import of_assignment
+from harvester.health import Question
 from harvester.landing.ledger import Known, Ledger
 from harvester.landing.ledger.unfinished import Checkpoint
-from harvester.model import ONE_DAY, AccountId, Slice, Window
+from harvester.model import BEIJING, LARGEST, ONE_DAY, AccountId, Slice, Window
 from harvester.usage import Experience
 
 _SAMPLE: Final = 300
@@ -78,15 +80,27 @@ def foresight_of(assignment: Assignment, ledger: Ledger | None, begun: Mapping[S
     Raises:
         StorageError: The ledger cannot be read.
     """
+    size, found = _page_size(assignment, ledger)
     if ledger is None:
-        return Foresight({}, assignment.page_size)
+        return Foresight({}, size)
     everyone = {*assignment.fleet, *(account.id for account in assignment.accounts)}
-    experience = ledger.experience(everyone, assignment.page_size, assignment.scope.today - _LOOKED_BACK)
+    experience = ledger.experience(everyone, size, assignment.scope.today - _LOOKED_BACK, found)
     for one, reached in begun.items():
         known = experience.get(one.account.id, Experience())
         if known.calls_a_day is None and reached.total is not None:
             experience[one.account.id] = replace(known, calls_a_day=reached.total / len(one.window))
-    return Foresight(experience, assignment.page_size, _week(ledger, sorted(experience), assignment.scope.today))
+    return Foresight(experience, size, _week(ledger, sorted(experience), assignment.scope.today))
+
+
+def _page_size(assignment: Assignment, ledger: Ledger | None) -> tuple[int, datetime | None]:
+    """Calls to a page, and since when it is so many where the largest is asked for; `None` if that was always so."""
+    if assignment.page_size != LARGEST:
+        return assignment.page_size, None
+    now = datetime.combine(assignment.scope.today + ONE_DAY, time(), BEIJING).timestamp()
+    hints = [one for one in ledger.hints() if is_fresh(one, now)] if ledger else []
+    found = next((one.at for one in hints if one.question is Question.PAGE_SIZE), None)
+    size = hints_of(hints, now, LARGEST).findings.page_size(LARGEST)
+    return size, None if found is None else datetime.fromtimestamp(found, BEIJING) + timedelta(seconds=1)
 
 
 def _week(ledger: Ledger, accounts: Sequence[AccountId], today: date) -> tuple[float, ...]:

@@ -2,9 +2,11 @@
 
 from collections.abc import Callable
 
-from harvester.harvest.desk import Findings
+from harvester.harvest.findings import Findings
 from harvester.harvest.hints import hints_of, news
+from harvester.health import Question
 from harvester.landing.ledger import Ledger
+from harvester.model import PageSize
 
 
 class Hintbook:
@@ -23,14 +25,16 @@ class Hintbook:
         StorageError: The ledger cannot be read.
     """
 
-    def __init__(self, ledger: Ledger, page_size: int, wall: Callable[[], float]) -> None:
+    def __init__(self, ledger: Ledger, page_size: PageSize, wall: Callable[[], float]) -> None:
         self._ledger = ledger
         self._wall = wall
+        self._page_size = page_size
         self._known = ledger.hints()
         self.hints = hints_of(self._known, wall(), page_size)
         self.found = Findings()
 
     def close(self) -> None:
         """Keeps what is new. Raises `StorageError`."""
-        if new := news(self._known, self.found, self._wall()):
-            self._ledger.keep_hints(new)
+        if new := news(self._known, self.found, self._wall(), self._page_size):
+            said_anew = any(hint.question is Question.PAGE_SIZE for hint in new)
+            self._ledger.keep_hints(new, gone=[Question.REFUSED_SIZE] if said_anew else [])

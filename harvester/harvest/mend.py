@@ -3,7 +3,8 @@
 from dataclasses import dataclass, field
 from datetime import date
 
-from harvester.harvest.desk import Asking, Count, Desk, Seen
+from harvester.harvest.desk import Asking, Desk, Seen
+from harvester.harvest.findings import Count
 from harvester.harvest.span import Reading, capacity_of, count_anew, keys_of, read_on
 from harvester.model import Page, Window
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from harvester.harvest.assignment import Assignment
-from harvester.harvest.desk import Findings
+from harvester.harvest.findings import Findings
 from harvester.harvest.walk import Walk
 from harvester.landing.ledger.unfinished import Checkpoint
 from harvester.landing.part import Part

@@ -11,7 +11,8 @@ from datetime import date, datetime
 from msgspec import Struct
 from msgspec.json import Decoder, Encoder
 
-from harvester.harvest.desk import Count, Desk, Findings
+from harvester.harvest.desk import Desk
+from harvester.harvest.findings import Count, Findings
 from harvester.harvest.mend import Progress, Proof
 from harvester.harvest.span import Reading
 from harvester.model import ONE_DAY, Window

@@ -51,6 +51,8 @@ class Schedule:
         self._lanes: dict[AppName, Lane] = {}
         self._walkers: TaskGroup
         self.findings = terms.hints.findings
+        self._searching: Walk | None = None
+        """Which walk tries a larger page than is known to be served: only one does at a time."""
         self._stopping: str | None = None
         self._walking: dict[anyio.CancelScope, Slice] = {}
         self._given: dict[Slice, int] = {}
@@ -214,6 +216,8 @@ class Schedule:
             finally:
                 del self._walking[scope]
                 lane.tours.discard(tour)
+                if self._searching is tour.walk:
+                    self._searching = None
         await tour.hand_over()  # what it was handing over when it was stopped
         return tour.receipt
 
@@ -226,11 +230,13 @@ class Schedule:
             if lane.workers < self._terms.workers and not lane.is_growing and self._terms.has_spare(one.account.app):
                 lane.is_growing = True
                 self._walkers.start_soon(self._one_more_soon, lane, one.account.app)
-            attempts = None if tour.pages else self._ward.attempts(one, part=part)
+            attempts = then.attempts if tour.pages else self._ward.attempts(one, part=part)
             answer = await self._client.fetch(one.account, replace(then, attempts=attempts, left=tour.left))
-            walk.learn(self.findings)
+            walk.learn(self.findings, may_search=self._may_search(walk))
             step = walk.take(answer) if isinstance(answer, Page) else walk.refuse(answer)
             self.findings = walk.findings
+            if walk.is_searching:
+                self._searching = walk
             tour.pack(step)
             if isinstance(answer, Page):
                 await self._heard(tour, lane)
@@ -241,6 +247,12 @@ class Schedule:
                 lane.give(given)
             then = walk.begin() if given else step.then
         return then
+
+    def _may_search(self, walk: Walk) -> bool:
+        """Whether a walk that was answered may try a larger page next."""
+        if self._searching is walk and not walk.is_searching:
+            self._searching = None
+        return self._searching in {None, walk}
 
     def _share(self, tour: Tour, lane: Lane) -> list[Slice]:
         """Slices that a walk gives away: because it is too long, or because others have nothing to do."""

@@ -7,11 +7,13 @@ from typing import Annotated, Self
 from msgspec import Meta
 
 from harvester.calls import NO_CALLS, Calls
-from harvester.harvest.desk import Asking, Count, Desk, Direction, Seen
+from harvester.harvest.desk import Asking, Desk, Direction, Seen
+from harvester.harvest.findings import Count
+from harvester.harvest.sizes import LARGEST_PAGE
 from harvester.model import Page, Refusal, Window
 
-LARGEST_PAGE = 1000
-"""No page larger than this is tried: the maximum is unknown; siblings of the endpoint allow 100 to 200 (documented)."""
+_WIDEST = 1000
+"""A full page of one second is not asked for any larger: siblings of the endpoint allow 100 to 200 (documented)."""
 Capacity = Annotated[int, Meta(ge=0, le=LARGEST_PAGE)]
 
 
@@ -161,7 +163,8 @@ def read_on(desk: Desk, reading: Reading) -> Asking[None]:
     was concluded from it is concluded once more.
     """
     wire, course, seen = reading.wire, reading.course, reading.seen
-    page = yield from desk.ask(wire, after=course.cursor)
+    met, trial = seen.count, desk.trial if course.cursor else None
+    page = yield from desk.ask_on(wire, after=course.cursor, left=(reading.total or 0) - met)
     look = Look.at(page.calls if isinstance(page, Page) else NO_CALLS, course.cursor)
     if not isinstance(page, Page) or not course.accepts(page, look, desk.asked):
         reading.end(sound=False)
@@ -171,6 +174,8 @@ def read_on(desk: Desk, reading: Reading) -> Asking[None]:
     if course.stepped_over and page.calls:
         reading.doubtful.add(course.stepped_over)
     desk.take(page, seen, wire)
+    if trial:
+        desk.conclude(trial, more_came=seen.count > met)
     widest, full = yield from _widen(desk, reading, page, look)
     if widest is not page:
         page, look = widest, Look.at(widest.calls, course.cursor)
@@ -211,7 +216,7 @@ def _widen(desk: Desk, reading: Reading, page: Page, look: Look) -> Asking[tuple
     full = page.rows >= course.capacity
     while full and page.calls and not look.before_last:
         course.rows_before = 0
-        size = min(desk.findings.page_size(desk.asked * 2), LARGEST_PAGE)
+        size = min(desk.findings.page_size(desk.asked * 2), _WIDEST)
         if size <= desk.asked:
             break
         wider = yield from desk.ask(reading.wire, after=course.cursor, size=size)

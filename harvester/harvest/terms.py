@@ -9,7 +9,7 @@ import anyio.lowlevel
 from harvester.harvest.hints import Hints
 from harvester.harvest.pace import Pace
 from harvester.harvest.ward import Ward
-from harvester.model import Account, AppName, Page, Query, Refusal, Slice, Window
+from harvester.model import Account, AppName, Page, PageSize, Query, Refusal, Slice, Window
 from harvester.triage import Found
 
 
@@ -30,7 +30,7 @@ class Terms:
     """How slices are walked.
 
     Attributes:
-        page_size: What walks ask for.
+        page_size: What walks ask for; `"largest"`: what the API turns out to serve.
         workers: Slices open at a time at most, for each app.
         when_idle: Has somebody told of every app that gives a permit while nobody waits for the next one: another
             worker begins then. `None`: there are no permits, and all workers begin at once.
@@ -45,7 +45,7 @@ class Terms:
         foreseen: About how many pages a slice that is opened will take; 0 when nothing is known.
     """
 
-    page_size: int
+    page_size: PageSize
     workers: int
     when_idle: Callable[[Callable[[AppName], None]], None] | None = None
     pace: Pace = field(default_factory=Pace)

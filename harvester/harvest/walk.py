@@ -22,12 +22,13 @@ from dataclasses import dataclass
 from typing import Self
 
 from harvester.calls import NO_CALLS, Calls, Stray
-from harvester.harvest.desk import Asking, Desk, Findings
+from harvester.harvest.desk import Asking, Desk
 from harvester.harvest.far import Far, pages_left
+from harvester.harvest.findings import Findings
 from harvester.harvest.mend import MAX_DIFFERENCE_DAYS, Mender, Progress
 from harvester.harvest.saved import restore, save
 from harvester.harvest.span import Reading, keys_of
-from harvester.model import ONE_DAY, AccountId, Page, Query, Receipt, Refusal, Window
+from harvester.model import ONE_DAY, AccountId, Page, PageSize, Query, Receipt, Refusal, Window
 
 PROBES = 3
 """How often the end of the window is asked about."""
@@ -54,12 +55,12 @@ class Walk:
     Args:
         account_id: Whose calls.
         window: At most 31 days (30 days' difference).
-        page_size: What to ask for; the API may allow less.
+        page_size: What to ask for; the API may allow less. `"largest"`: the largest that it is known to serve.
         findings: What earlier walks learned; see `findings` for what this one adds.
     """
 
     def __init__(
-        self, account_id: AccountId, window: Window, *, page_size: int = 100, findings: Findings | None = None
+        self, account_id: AccountId, window: Window, *, page_size: PageSize = 100, findings: Findings | None = None
     ) -> None:
         if len(window) > MAX_DIFFERENCE_DAYS + 1:
             raise ValueError(f"a walk covers at most {MAX_DIFFERENCE_DAYS + 1} days, not {window}")
@@ -69,7 +70,7 @@ class Walk:
 
     @classmethod
     def resume(
-        cls, saved: bytes, account_id: AccountId, window: Window, *, page_size: int, findings: Findings
+        cls, saved: bytes, account_id: AccountId, window: Window, *, page_size: PageSize, findings: Findings
     ) -> Self | None:
         """A walk that goes on where another one's `state` was saved.
 
@@ -106,9 +107,20 @@ class Walk:
         """What is known of the API by now."""
         return self._desk.findings
 
-    def learn(self, findings: Findings) -> None:
-        """Takes over what other walks have found out meanwhile."""
+    def learn(self, findings: Findings, *, may_search: bool = False) -> None:
+        """Takes over what other walks have found out meanwhile.
+
+        Args:
+            findings: What they have found out.
+            may_search: Whether it may try larger pages than are known to be served, where that is of use.
+        """
+        self._desk.may_search = may_search
         self._desk.findings = self._desk.findings.merge(findings)
+
+    @property
+    def is_searching(self) -> bool:
+        """Whether it is about to try a larger page than is known to be served, or not sure yet what came of that."""
+        return self._desk.trying
 
     def doubt_the_end(self) -> None:
         """A hint says that calls of `end_date` are not returned. To be called before `begin`; see `Desk.doubts_end`."""

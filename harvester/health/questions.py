@@ -5,13 +5,13 @@ from datetime import datetime
 from typing import Final
 
 from harvester.health.values import Area, Check, Hint, Question, note, ok, warning
-from harvester.model import BEIJING
+from harvester.model import BEIJING, LARGEST, PageSize
 
 _EITHER_WAY: Final = "nothing has to be done: harvester is right whatever the answers are"
 _WITH_MORE: Final = f"name an account with more calls by --account, if you want to know; {_EITHER_WAY}"
 
 
-def questions(hints: Sequence[Hint], page_size: int) -> list[Check]:
+def questions(hints: Sequence[Hint], page_size: PageSize) -> list[Check]:
     """One check a question that is answered; those that are not, together.
 
     Args:
@@ -41,12 +41,14 @@ def _shown(hint: Hint) -> Check:
     return warning(Area.QUESTIONS, what, "tell the project: harvester copes with it, by many more requests")
 
 
-def _page_size(hints: Sequence[Hint], wanted: int) -> list[Check]:
-    """Whether another `page_size` would do better."""
+def _page_size(hints: Sequence[Hint], wanted: PageSize) -> list[Check]:
+    """Whether another `page_size` would do better; one that is searched for finds its best by itself."""
+    if wanted == LARGEST:
+        return []
     answers = {hint.question: hint.answer for hint in hints}
     largest, refused = answers.get(Question.PAGE_SIZE), answers.get(Question.REFUSED_SIZE)
     served = int(largest) if largest else None
-    advice = f"write page_size = {served} into [api]"
+    advice = f'write page_size = {served} into [api], or "{LARGEST}"'
     if served is not None and wanted < served:
         times = served / wanted
         what = f"[api] page_size is {wanted}, and {served} calls come on a page: {times:.3g} times fewer requests"

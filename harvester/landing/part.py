@@ -34,6 +34,8 @@ _SKIPPABLE: Final = 0x184D2A50
 _CRC_BYTES: Final = 4
 _HEAD_MAX_BYTES: Final = 2**20
 _STRAYS: Final = "strays"
+_READ_BYTES: Final = 2**12
+"""Of a run on disk, decompressed at a time: some hundred calls; many runs may be read at once."""
 
 _HASHES_MAX: Final = 2**15
 """Of ids of calls that went to disk, 8 bytes each: so many are remembered by a part."""
@@ -228,7 +230,7 @@ class Part:
                 content = file.read(frame.size_bytes)
             if len(content) < frame.size_bytes:
                 raise EOFError("it is cut short")
-            yield from read_frames(BytesIO(content))
+            yield from read_frames(BytesIO(content), _READ_BYTES)
 
     def discard(self) -> None:
         """Removes what is on disk; raises `OSError`."""

@@ -234,6 +234,35 @@ class TestVerdicts:
         assert await one.fetch(query=replace(QUERY, exploratory=exploratory)) is refusal
         assert one.client.attempts_failed == 0
 
+    @pytest.mark.parametrize(("answers", "sent"), [([LOST] * 6, 6), ([BUSY] * 6, 6), ([WRONG], 1)])
+    async def test_where_fewer_calls_may_do_a_failure_is_an_answer(self, answers: list[Answer], sent: int) -> None:
+        """Nothing helped, or nothing can: the walk is told, and asks for less."""
+        one = bench(scripted(*answers))
+        assert await one.fetch(query=replace(QUERY, fewer_may_do=True)) is Refusal.FAILED
+        assert len(one.transport.requests) == sent  # type: ignore[attr-defined]
+
+    async def test_fewer_calls_mend_no_account(self) -> None:
+        """What is about the account, not the page, is raised as ever."""
+        with pytest.raises(AccountFault):
+            await bench(scripted(refused(12201))).fetch(query=replace(QUERY, fewer_may_do=True))
+
+    async def test_what_may_be_the_reason_itself_does_not_wait_for_the_api(self) -> None:
+        """While nothing is answered at all, large pages are given up at once; a usual one waits, and is the probe."""
+        one = bench(scripted(*[LOST] * 14))
+        large, answers = replace(QUERY, fewer_may_do=True), list[object]()
+
+        async def ask(account: Account, query: Query) -> None:
+            answers.append(await one.fetch(account, query))
+
+        async with anyio.create_task_group() as tasks:
+            for number in range(6):
+                tasks.start_soon(ask, replace(ACCOUNT, id=AccountId(number + 1)), large)
+        assert answers == [Refusal.FAILED] * 6
+        assert 10 <= len(one.transport.requests) <= 14  # type: ignore[attr-defined]
+        assert one.traffic.is_down
+        assert await one.fetch(query=large) is Refusal.FAILED
+        assert isinstance(await one.fetch(), Page)
+
     @pytest.mark.parametrize("exploratory", [False, True])
     @pytest.mark.parametrize("verdict", Verdict)
     async def test_every_verdict_ends(self, verdict: Verdict, *, exploratory: bool) -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from harvester.config import DayExpr, load
+from harvester.config.explain import explain
 from harvester.errors import ConfigError
 from harvester.model import Account, AccountId, AppName, TokenName, Window
 from tests.config.helpers import (
@@ -171,3 +172,11 @@ def test_settings_do_not_change(tmp_path: Path) -> None:
     settings = settings_of(tmp_path, SMALLEST)
     with pytest.raises(ValueError, match="frozen"):
         settings.api.page_size = 5  # type: ignore[misc]  # the point of the test
+
+
+def test_the_largest_page_may_be_asked_for(tmp_path: Path) -> None:
+    """A word in place of a number, also out of the environment."""
+    for written in ('"largest"', '"${SIZE}"', '"${SIZE:-largest}"'):
+        settings = settings_of(tmp_path, f"[api]\npage_size = {written}\n" + SMALLEST, {"SIZE": "largest"})
+        assert settings.api.page_size == "largest"
+        assert 'page_size = "largest"' in explain(settings)

@@ -74,6 +74,7 @@ def test_ten_mistakes_are_reported_at_once(tmp_path: Path) -> None:
         (OWNED + '[apps.twin]\nclient_id = "1100000"\n', "apps.twin.client_id", "the client_id of [apps.main] too"),
         ("[api]\npage_size = '50'\n" + SMALLEST, "api.page_size", "write it without quotes"),
         ("[api]\npage_size = 50.0\n" + SMALLEST, "api.page_size", "found 50.0; expected a whole number"),
+        ("[api]\npage_size = 'biggest'\n" + SMALLEST, "api.page_size", 'from 1 to 10000 or "largest"'),
         ("[api]\npage_size = true\n" + SMALLEST, "api.page_size", "found true; expected a whole number"),
         ("[api]\npage_size = '${X}'\n" + SMALLEST, "api.page_size", "found ${X}; expected a whole number"),
         ("[api]\ntimeout = '30'\n" + SMALLEST, "api.timeout", "a number alone has no unit"),

@@ -121,6 +121,7 @@ def test_every_key_is_described_with_an_example_that_fits() -> None:
         ({"api": {"timeout": "30"}}, ".api.timeout"),
         ({"api": {"page_sise": 1}}, ".api.page_sise"),
         ({"api": {"page_size": 0}}, ".api.page_size"),
+        ({"api": {"page_size": "many"}}, ".api.page_size"),
         ({"window": {"start": "tomorrow"}}, ".window.start"),
         ({"output": {"compression": "lz4"}}, ".output.compression"),
         ({"apps": {}}, ".apps"),

@@ -17,7 +17,7 @@ import pytest
 from harvester.api.effort import Retry
 from harvester.calls import Call, Calls
 from harvester.harvest.assignment import Assignment
-from harvester.harvest.desk import Findings
+from harvester.harvest.findings import Findings
 from harvester.harvest.resume import Begun, take_up
 from harvester.harvest.walk import Walk
 from harvester.landing import steps

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harvester.harvest.desk import Findings
+from harvester.harvest.findings import Findings
 from harvester.harvest.hints import LIFE_S, Hints, hints_of, news
 from harvester.harvest.walk import Walk
 from harvester.health import Hint, Question
@@ -169,11 +169,11 @@ def test_a_wrong_size_is_not_far_off(hints: list[Hint], wanted: int) -> None:
 def test_a_run_keeps_what_is_new() -> None:
     """Smaller sizes that were refused, and an end that was seen to be inclusive; nothing that it only supposed."""
     served = Findings(page_size_served=60, page_size_refused=61, end_inclusive=True)
-    found = {one.question: one.answer for one in news([], served, NOW)}
+    found = {one.question: one.answer for one in news([], served, NOW, 100)}
     assert found == {Question.REFUSED_SIZE: "61", Question.PAGE_SIZE: "60", Question.END_DATE: "inclusive"}
-    assert news(known("60", "61", "inclusive"), served, NOW) == []
-    assert news([], Findings(page_size_served=100, end_inclusive=False), NOW) == []
-    assert [one.answer for one in news(known("60", "61", "exclusive"), served, NOW)] == ["inclusive"]
+    assert news(known("60", "61", "inclusive"), served, NOW, 100) == []
+    assert news([], Findings(page_size_served=100, end_inclusive=False), NOW, 100) == []
+    assert [one.answer for one in news(known("60", "61", "exclusive"), served, NOW, 100)] == ["inclusive"]
 
 
 def test_the_window_may_be_as_long_as_dates_allow() -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harvester.harvest.desk import Findings
+from harvester.harvest.findings import Findings
 from harvester.harvest.walk import Walk
 from harvester.model import ONE_DAY, AccountId, Page, Query, Window
 from tests.harvest.model_api import End, Limit, ModelApi, Switches
@@ -239,7 +239,7 @@ IMPOSSIBLE: dict[str, tuple[Sequence[str | int], object]] = {
     "an empty cursor": ((*COURSE, "cursor"), ""),
     "a cursor with a fraction": ((*COURSE, "cursor"), "2024-03-19 10:00:00.500000"),
     "a direction that there is not": ((*COURSE, "direction"), 2),
-    "a page larger than any": ((*COURSE, "capacity"), 1001),
+    "a page larger than any": ((*COURSE, "capacity"), 10_001),
     "a call at no time": (("progress", "reading", "seen", "starts", "c"), "2024-03-19 25:00:00"),
     "a call that was not counted": (("progress", "reading", "seen", "starts", "c"), "2024-03-28 10:00:00"),
     "a day in another dress": (("progress", "reading", "seen", "by_day", "20240319"), 1),

@@ -8,7 +8,7 @@ import pytest
 
 from harvester.calls import Call, Calls
 from harvester.errors import AccountFault, CallError, QuotaSpent, RefusedFault, SliceFault, TokenFault
-from harvester.harvest.desk import Findings
+from harvester.harvest.findings import Findings
 from harvester.harvest.pace import Pace
 from harvester.harvest.queue import Queue
 from harvester.harvest.schedule import STOPPED, Schedule

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harvester.calls import Call, Calls, Stray
-from harvester.harvest.desk import Findings
+from harvester.harvest.findings import Findings
 from harvester.harvest.walk import Walk
 from harvester.model import AccountId, Page, Query, Receipt, Refusal, Window
 from tests.harvest.model_api import (

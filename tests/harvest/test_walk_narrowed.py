@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harvester.harvest.desk import Findings
 from harvester.harvest.far import Far
+from harvester.harvest.findings import Findings
 from harvester.harvest.walk import Step, Walk
 from harvester.model import Page, Query, Receipt, Refusal, Window
 from tests.harvest.model_api import (

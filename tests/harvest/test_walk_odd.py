@@ -5,7 +5,7 @@ from random import Random
 import pytest
 
 from harvester.calls import Call, Calls
-from harvester.harvest.desk import Findings
+from harvester.harvest.findings import Findings
 from harvester.harvest.walk import Walk
 from harvester.model import Page, Query, Refusal
 from tests.harvest.model_api import End, Entry, Limit, ModelApi, Order, Outcome, Switches

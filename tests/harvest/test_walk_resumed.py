@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harvester.harvest.desk import Findings
+from harvester.harvest.findings import Findings
 from harvester.harvest.walk import Walk
 from harvester.model import Page, Query, Receipt, Refusal, Window
 from tests.harvest.model_api import Cursor, End, Entry, Limit, ModelApi, Order, Outcome, Switches, Ties, Total, drive

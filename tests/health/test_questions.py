@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from harvester.health import Grade, Hint, Question
 from harvester.health.accounts import Sickness, sick
 from harvester.health.questions import questions
+from harvester.model import LARGEST, PageSize
 
 NOW = 1_790_000_000.0
 
@@ -16,7 +17,7 @@ def hint(question: Question, answer: str | None, *, odd: bool = False) -> Hint:
     return Hint(question=question, answer=answer, evidence="as was seen", at=NOW, odd=odd)
 
 
-def told(hints: Sequence[Hint], page_size: int = 100) -> list[tuple[Grade, str]]:
+def told(hints: Sequence[Hint], page_size: PageSize = 100) -> list[tuple[Grade, str]]:
     """Each finding's grade and words."""
     return [(check.grade, check.what) for check in questions(hints, page_size)]
 
@@ -58,6 +59,12 @@ def test_another_page_size_is_advised(
         assert says is not None
         assert says in check.what
         assert f"page_size = {largest}" in check.advice
+
+
+def test_a_size_that_is_searched_for_needs_no_advice() -> None:
+    """Where the config leaves the page size to harvester, what was found is told, and nothing has to be written."""
+    hints = [hint(Question.PAGE_SIZE, "800"), hint(Question.REFUSED_SIZE, "825")]
+    assert [grade for grade, _ in told(hints, LARGEST)] == [Grade.OK, Grade.OK]
 
 
 @given(st.lists(st.builds(hint, st.sampled_from(Question), st.none() | st.just("7"), odd=st.booleans()), max_size=8))

@@ -351,6 +351,9 @@ def test_experience(ledger: Ledger) -> None:
     assert ledger.experience([], 100, SINCE) == {}
     assert ledger.experience([SEVEN], 100, NOW.date() + timedelta(1)) == {}
     assert ledger.experience([SEVEN], 100, NOW.date()) == {SEVEN: Experience(requests=1, least=1)}
+    assert ledger.experience([SEVEN], 100, SINCE, NOW) == {SEVEN: Experience(requests=1, least=1)}
+    assert ledger.experience([SEVEN], 100, SINCE, NOW + timedelta(seconds=1)) == {}
+    assert ledger.experience([NINE], 100, SINCE, NOW + timedelta(1)) == {NINE: Experience(calls_a_day=6)}
 
 
 def test_days_that_are_only_queued(ledger: Ledger) -> None:

@@ -13,7 +13,7 @@ import math
 import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import Final, TextIO
 
@@ -168,19 +168,24 @@ class Usage(Database):
             db.execute(_MAKE_APP, {"app": app})
             db.execute(_LEARN, {"app": app, "per_minute": per_minute, "learned_at": float(at)})
 
-    def experience(self, accounts: Iterable[AccountId], page_size: int, since: date) -> dict[AccountId, Experience]:
+    def experience(
+        self, accounts: Iterable[AccountId], page_size: int, since: date, walked_since: datetime | None = None
+    ) -> dict[AccountId, Experience]:
         """What reading these accounts took lately; those of which nothing is known are absent.
 
         Args:
             accounts: Which.
             page_size: Calls to a page.
             since: The Beijing day from which on: slices that ended then or later, and these calls' days.
+            walked_since: Slices that ended before are left out; `None`: none is. Walks that asked for fewer calls at a
+                time say nothing of what others will take.
 
         Raises:
             StorageError: The ledger cannot be read.
         """
         found: dict[AccountId, Experience] = {}
-        values = {"page_size": page_size, "since": since.isoformat(), "most": _MOST}
+        first = max(since.isoformat(), walked_since.isoformat(timespec="seconds") if walked_since else "")
+        values = {"page_size": page_size, "since": first, "most": _MOST}
         whom = {"accounts": json.dumps(list(accounts)), "since": since.toordinal()}
         with self._reading() as db:
             took = {account: sums for account, *sums in db.execute(_TOOK, values)}
