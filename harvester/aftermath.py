@@ -6,17 +6,15 @@ import platform
 import signal
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import anyio
 
 from harvester.config import Aftermath, load_aftermath
-from harvester.disk import storage
 from harvester.errors import ConfigError, ExitCode, HarvesterError, StorageError
-from harvester.harvest.run import as_json
-from harvester.landing.files import replace_whole
+from harvester.harvest.closing import report_path, save
 from harvester.landing.partition import Zone
 from harvester.notice import Value, is_wanted, occasion
 from harvester.report.summary import Report
@@ -29,30 +27,34 @@ from harvester.webhooks import webhooks
 
 log = logging.getLogger(__name__)
 
+Follow = Callable[[Report], Report]
 _SIGNALLED = (ExitCode.INTERRUPTED, ExitCode.TERMINATED)
 
 
-def followed(config: Path, work: Callable[[], Report]) -> Report:
-    """Does a run, and what follows it.
+@contextlib.contextmanager
+def followed(config: Path) -> Iterator[Follow]:
+    """Around a run: what follows it. What the run raises is told, and raised again.
 
     Args:
         config: The config; what follows is read from it before the run begins, also when the run cannot use the rest.
-        work: Does the run.
 
-    Returns:
-        The run's report, with a note on whatever could not be told; it is saved again then. What the run raises is
-        told, and raised again.
+    Yields:
+        What the finished report has to be given to: it comes back with a note on whatever could not be told, and is
+        saved again then.
     """
     plan = load_aftermath(config)
-    if not plan.notify:
-        return work()
+
+    def follow(report: Report) -> Report:
+        return (
+            _noted(report, plan, _tell(plan, Ending(code=report.exit_code, report=report))) if plan.notify else report
+        )
+
     try:
-        report = work()
+        yield follow
     except BaseException as error:
-        for failure in _tell(plan, _ending(error)):
+        for failure in _tell(plan, _ending(error)) if plan.notify else ():
             log.warning("%s", failure)
         raise
-    return _noted(report, plan, _tell(plan, Ending(code=report.exit_code, report=report)))
 
 
 def _noted(report: Report, plan: Aftermath, failures: Sequence[str]) -> Report:
@@ -60,27 +62,18 @@ def _noted(report: Report, plan: Aftermath, failures: Sequence[str]) -> Report:
         return report
     report = replace(report, notes=(*report.notes, *failures))
     try:
-        _save(report, plan.output_dir)
+        save(Zone(plan.output_dir, "none"), report)
     except StorageError as error:
         log.warning("the run's report could not be saved again: %s", error)
     return report
-
-
-def _save(report: Report, output_dir: Path) -> None:
-    """Puts a report where an earlier one of the same run lies. Raises `StorageError`."""
-    path = _path(report, output_dir)
-    with storage(path, "write"):
-        replace_whole(path, [as_json(report)], scratch=Zone(output_dir, "none").scratch)
-
-
-def _path(report: Report, output_dir: Path) -> Path:
-    return output_dir / "runs" / f"{report.run_id}.json"
 
 
 def _ending(error: BaseException) -> Ending:
     match error:
         case KeyboardInterrupt():
             return Ending(code=ExitCode.INTERRUPTED, error="interrupted")
+        case SystemExit(code=ExitCode.TERMINATED):
+            return Ending(code=ExitCode.TERMINATED, error="terminated before anything was begun")
         case ConfigError():
             many = "1 problem" if len(error.problems) == 1 else f"{len(error.problems)} problems"
             return Ending(code=error.exit_code, error=f"{many} with the config or the command line\n{error}")
@@ -97,7 +90,7 @@ def _tell(plan: Aftermath, ending: Ending) -> list[str]:
     what = occasion(ending.code, was_unwell=was_unwell)
     failures = []
     if chosen := [webhook for webhook in webhooks(plan.notify) if is_wanted(what, webhook.on)]:
-        path = str(_path(ending.report, plan.output_dir)) if ending.report else None
+        path = str(report_path(Zone(plan.output_dir, "none"), ending.report)) if ending.report else None
         around = Circumstances(config=plan.config, host=platform.node(), was_unwell=was_unwell, report_path=path)
         told = deliver(chosen, fields(ending, around), bound_s=HURRY_S if ending.code in _SIGNALLED else BOUND_S)
         failures = [f"{one.name} was not told of this run: {one.failure}" for one in told if one.failure]

@@ -3,51 +3,48 @@
 The summary goes to stdout, the log and every error to stderr. Imports are late: `harvester --help` loads little.
 """
 
+import shutil
 import sys
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from harvester import __version__
-from harvester.endings import give_up_printing, guarded, report_a_bug, show_problems
+from harvester.endings import answer_signals, give_up_printing, guarded, report_a_bug, show_problems
 from harvester.errors import ConfigError, ExitCode, HarvesterError
 from harvester.secret import masked
 
 if TYPE_CHECKING:
     from harvester.assign import Options
+    from harvester.events import Audience
     from harvester.harvest.assignment import Assignment
     from harvester.report.summary import Report
 
 _config_argument = click.argument("config", type=click.Path(dir_okay=False, path_type=Path))
+_ELSEWHERE = {
+    "accounts": "harvester.accounts_command:accounts_group",
+    "doctor": "harvester.doctor_command:doctor_command",
+    "notify": "harvester.notify_command:notify_command",
+    "sandbox": "harvester.sandbox.command:sandbox_command",
+}
 Decorated = TypeVar("Decorated", bound=Callable[..., object])
 
 
 class _Lazy(click.Group):
-    """Adds `accounts`, `doctor`, `notify` and `sandbox`, which live in modules of their own."""
+    """Adds the commands that live in modules of their own."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted([*super().list_commands(ctx), "accounts", "doctor", "notify", "sandbox"])
+        return sorted([*super().list_commands(ctx), *_ELSEWHERE])
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name == "accounts":
-            from harvester.accounts_command import accounts_group
-
-            return accounts_group
-        if cmd_name == "doctor":
-            from harvester.doctor_command import doctor_command
-
-            return doctor_command
-        if cmd_name == "notify":
-            from harvester.notify_command import notify_command
-
-            return notify_command
-        if cmd_name == "sandbox":
-            from harvester.sandbox.command import sandbox_command
-
-            return sandbox_command
-        return super().get_command(ctx, cmd_name)
+        if cmd_name not in _ELSEWHERE:
+            return super().get_command(ctx, cmd_name)
+        module, _, name = _ELSEWHERE[cmd_name].partition(":")
+        found: click.Command = getattr(import_module(module), name)
+        return found
 
 
 @click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
@@ -108,27 +105,44 @@ def _budget_options(command: Decorated) -> Decorated:
 @click.option("--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @click.option("--quiet", is_flag=True, help="Print nothing but errors, and what is lacking.")
 @click.option("--no-progress", "progress", flag_value=False, default=True, help="No line of progress each minute.")
-def run(config: Path, *, dry_run: bool, summary: Path | None, log_format: str, quiet: bool, **options: Any) -> None:
+def run(config: Path, *, dry_run: bool, summary: Path | None, **options: Any) -> None:
     """Harvest all that is due: the nightly job.
 
     Exit codes: 0 complete, 2 usage or config, 3 partial, 4 storage, 5 no token works, 8 budget ended first,
     11 another run holds the lock, 130/143 interrupted, 1 a bug.
     """
+    from harvester.aftermath import followed
     from harvester.assign import Options
-    from harvester.report.logs import set_up
+    from harvester.show import Style, showing
 
-    set_up(log_format, quiet=quiet)
+    style = Style(**{name: options.pop(name) for name in ("log_format", "quiet", "progress")})
     if dry_run:
-        click.echo(_forecast(_prepare(config, Options(**options))))
+        _say_what_would_be_done(config, Options(**options), summary)
         return
-    report, files = _harvest(config, Options(**options))
+    with followed(config) as follow:
+        with showing(style) as audience:
+            assignment = _prepare(config, Options(**options))
+            report = _harvest(assignment, audience)
+        report = follow(report)
     if summary:
-        _write_summary(summary, report)
-    if not quiet or report.exit_code:
-        from harvester.report.summary import in_words
+        from harvester.harvest.closing import as_json
 
-        click.echo(f"{in_words(report)}\n  files {files}", err=quiet)
+        _write(summary, as_json(report))
+    if not style.quiet or report.exit_code:
+        from harvester.report.screen import COLUMNS, one_screen
+
+        columns = min(COLUMNS, max(40, shutil.get_terminal_size().columns))
+        click.echo(one_screen(report, str(assignment.output_dir), columns=columns), err=style.quiet)
     sys.exit(report.exit_code)
+
+
+def _say_what_would_be_done(config: Path, options: "Options", summary: Path | None) -> None:
+    from harvester.harvest.preview import foretold
+
+    text, values = foretold(_prepare(config, options))
+    if summary:
+        _write(summary, _json(values).encode() + b"\n")
+    click.echo(text)
 
 
 def _prepare(config: Path, options: "Options") -> "Assignment":
@@ -144,31 +158,23 @@ def _prepare(config: Path, options: "Options") -> "Assignment":
     return assignment_of(settings, options, datetime.now(BEIJING).date())
 
 
-def _harvest(config: Path, options: "Options") -> "tuple[Report, Path]":
-    """The run's report, and where its files are."""
+def _harvest(assignment: "Assignment", audience: "Audience") -> "Report":
+    from functools import partial
+
     import anyio
 
-    from harvester.aftermath import followed
     from harvester.harvest.run import harvest
     from harvester.tuning import tune
 
-    where: list[Path] = []
-
-    def work() -> "Report":
-        assignment = _prepare(config, options)
-        where.append(assignment.output_dir)
-        tune()
-        return anyio.run(harvest, assignment)
-
-    return followed(config, work), where[0]
+    tune()
+    return anyio.run(partial(harvest, assignment, audience=audience))
 
 
-def _write_summary(path: Path, report: "Report") -> None:
+def _write(path: Path, content: bytes) -> None:
     from harvester.disk import storage
-    from harvester.harvest.run import as_json
 
     with storage(path, "write"):
-        path.write_bytes(as_json(report))
+        path.write_bytes(content)
 
 
 @cli.command()
@@ -181,14 +187,9 @@ def plan(config: Path, **options: Any) -> None:
     Asks the API nothing.
     """
     from harvester.assign import Options
-
-    click.echo(_forecast(_prepare(config, Options(**options))))
-
-
-def _forecast(assignment: "Assignment") -> str:
     from harvester.harvest.preview import forecast
 
-    return forecast(assignment)
+    click.echo(forecast(_prepare(config, Options(**options))))
 
 
 @cli.command()
@@ -246,11 +247,12 @@ def config_group() -> None:
 
 
 @config_group.command()
-def schema() -> None:
-    """Print the JSON Schema of a config, for editors."""
-    from harvester.config import schema as schema_of
+@click.option("--of", type=click.Choice(["config", "report"]), default="config", show_default=True)
+def schema(of: str) -> None:
+    """Print the JSON Schema of a config, for editors, or of a run's report, for programs."""
+    from importlib import import_module
 
-    click.echo(_json(schema_of()))
+    click.echo(_json(import_module(f"harvester.{of}.schema").schema()))
 
 
 @config_group.command()
@@ -273,6 +275,7 @@ def demo() -> None:
 
 def main() -> None:
     """Entry point: turns every error into its message on stderr and its exit code."""
+    answer_signals()
     try:
         with guarded():
             sys.exit(cli.main(standalone_mode=False))

@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import os
+import signal
 import sys
 import threading
 import traceback
@@ -39,6 +40,18 @@ def guarded() -> Iterator[None]:
         yield
     finally:
         sys.unraisablehook, threading.excepthook = before
+
+
+def answer_signals() -> None:
+    """Until a command takes them itself: SIGTERM ends the program with its own exit code, SIGUSR1 does it no harm."""
+
+    def terminated(*_: object) -> NoReturn:
+        click.echo("terminated before anything was begun", err=True)
+        sys.exit(ExitCode.TERMINATED)
+
+    if threading.current_thread() is threading.main_thread():  # nobody else may
+        signal.signal(signal.SIGTERM, terminated)
+        signal.signal(signal.SIGUSR1, signal.SIG_IGN)
 
 
 def show_problems(error: ConfigError) -> None:

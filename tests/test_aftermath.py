@@ -7,17 +7,17 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from harvester import aftermath
-from harvester.aftermath import followed
+from harvester.aftermath import followed as around
 from harvester.cli import main
 from harvester.errors import ConfigError, ExitCode, HarvesterError, LockedError, Problem, StorageError
+from harvester.harvest import closing
 from harvester.report.summary import Report, exit_code
 from harvester.telling import post
 from tests.telling.test_message import REPORT
@@ -99,6 +99,12 @@ def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(post, "_PAUSE_S", 0.0)
 
 
+def followed(config: Path, work: Callable[[], Report]) -> Report:
+    """A run, and what follows it."""
+    with around(config) as follow:
+        return follow(work())
+
+
 def fails(config: Path, error: BaseException) -> None:
     """A run that ends by this."""
 
@@ -125,6 +131,7 @@ def test_a_run_is_told(config: Path, receiver: Receiver) -> None:
         (StorageError("cannot publish x: disk full"), "failure", "FAILED (exit code 4): cannot publish x: disk full"),
         (LockedError("run by 17"), "failure", "FAILED (exit code 11): run by 17"),
         (ConfigError([Problem(where="a", message="b")]), "failure", "FAILED (exit code 2): 1 problem with the config"),
+        (SystemExit(ExitCode.TERMINATED), "partial", "FAILED (exit code 143): terminated before anything was begun"),
         (KeyboardInterrupt(), "partial", "FAILED (exit code 130): interrupted"),
         (ValueError(f"{KEY} of 13912345678"), "failure", "a bug in harvester (ValueError)"),
         (BaseExceptionGroup("x", [ValueError(KEY)]), "failure", "a bug in harvester (ExceptionGroup)"),
@@ -210,7 +217,7 @@ def test_a_note_that_cannot_be_saved(
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(aftermath, "replace_whole", full)
+    monkeypatch.setattr(closing, "replace_whole", full)
     receiver.status = 404
     assert followed(config, lambda: COMPLETE).exit_code is ExitCode.COMPLETE
     assert "could not be saved again: cannot write" in caplog.text

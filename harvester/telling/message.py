@@ -6,7 +6,6 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from harvester.errors import ExitCode
-from harvester.model import Status
 from harvester.notice import FIELDS, MEANINGS, Value, occasion
 from harvester.report.summary import Report, in_words
 
@@ -80,8 +79,8 @@ def _figures(report: Report, path: str | None) -> dict[str, Value]:
         "start": str(report.window.start),
         "end": str(report.window.end),
         "accounts": report.accounts,
-        "slices": report.slices.get(Status.COMPLETE, 0),
-        "slices_left": len(report.troubles) + report.not_begun,
+        "slices": report.complete_slices,
+        "slices_left": report.lacking,
         "calls": report.calls,
         "new": report.new,
         "changed": report.changed,
@@ -96,7 +95,7 @@ def _figures(report: Report, path: str | None) -> dict[str, Value]:
 
 
 def _took(report: Report) -> str | None:
-    return str(timedelta(seconds=round((report.ended - report.started).total_seconds()))) if report.ended else None
+    return str(timedelta(seconds=round(report.took_s))) if report.ended else None
 
 
 def _moment(moment: datetime) -> str:

@@ -14,9 +14,10 @@ from harvester.api.tokens import Credentials, Renewal
 from harvester.api.transport import AiohttpTransport
 from harvester.errors import HarvesterError
 from harvester.harvest.assignment import Assignment
+from harvester.harvest.closing import as_json
 from harvester.harvest.inspect import Orders, status, verify
 from harvester.harvest.preview import forecast
-from harvester.harvest.run import as_json, harvest
+from harvester.harvest.run import harvest
 from harvester.report import soundness, summary
 from harvester.report import status as standing
 from harvester.report.summary import Report

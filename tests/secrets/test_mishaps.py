@@ -111,7 +111,7 @@ def _bug(on: Stage, line: str) -> Exception:
         "harvester.api.tokens.renewing.Renewer.renew",
         "harvester.landing.marks.Marks.account_committed",
         "harvester.harvest.run.fold",
-        "harvester.harvest.run.as_json",
+        "harvester.harvest.closing.as_json",
     ],
 )
 async def test_a_bug_anywhere(

@@ -34,7 +34,7 @@ def test_every_field_is_there() -> None:
     assert list(values) == list(FIELDS)
     assert None not in values.values()
     assert str(values["headline"]).startswith("NOT COMPLETE  2026-10-25..2026-10-31")
-    assert "accounts 4" in str(values["details"])
+    assert "4 accounts" in str(values["details"])
     assert {name: value for name, value in values.items() if name not in {"headline", "details"}} == {
         "event": "partial",
         "config": "nightly.toml",
