@@ -1,4 +1,4 @@
-"""What follows a run, however it ended: who wants to know is told. It changes neither the run nor its exit code."""
+"""What follows a run, however it ended: monitoring and people are told. It changes neither it nor its exit code."""
 
 import contextlib
 import logging
@@ -6,7 +6,7 @@ import platform
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,8 +14,11 @@ import anyio
 
 from harvester.config import Aftermath, load_aftermath
 from harvester.errors import ConfigError, ExitCode, HarvesterError, StorageError
+from harvester.events import Audience, Event
 from harvester.harvest.closing import report_path, save
 from harvester.landing.partition import Zone
+from harvester.metrics.figures import Measured
+from harvester.metrics.publishing import figures_wanted, publish, spans_if_wanted
 from harvester.notice import Value, is_wanted, occasion
 from harvester.report.summary import Report
 from harvester.secret import masked
@@ -27,45 +30,90 @@ from harvester.webhooks import webhooks
 
 log = logging.getLogger(__name__)
 
-Follow = Callable[[Report], Report]
 _SIGNALLED = (ExitCode.INTERRUPTED, ExitCode.TERMINATED)
 
 
+class Follower:
+    """Follows one run, and does what comes after it.
+
+    Args:
+        plan: What the config asks for.
+    """
+
+    def __init__(self, plan: Aftermath) -> None:
+        self._plan = plan
+        self._spans = spans_if_wanted()
+        metrics = plan.metrics
+        self._is_idle = not (plan.notify or metrics.textfile or metrics.pushgateway or self._spans or figures_wanted())
+
+    def listening(self, audience: Audience) -> Audience:
+        """The audience, and whoever follows each slice."""
+        spans, tell = self._spans, audience.tell
+        if spans is None:
+            return audience
+
+        def both(event: Event) -> None:
+            spans.tell(event)
+            if tell:
+                tell(event)
+
+        return replace(audience, tell=both, trace=spans)
+
+    def __call__(self, report: Report) -> Report:
+        """After a run that has a report: what could not be done is noted in it, and then it is saved again."""
+        failures = self.after(Ending(code=report.exit_code, report=report))
+        if not failures:
+            return report
+        report = replace(report, notes=(*report.notes, *failures))
+        try:
+            save(Zone(self._plan.output_dir, "none"), report)
+        except StorageError as error:
+            log.warning("the run's report could not be saved again: %s", error)
+        return report
+
+    def after(self, ending: Ending) -> list[str]:
+        """Remembers how a run ended, and says so to all who want to know; gives what could not be done, in words."""
+        plan, now_s = self._plan, time.time()
+        failures = [self._spans.close()] if self._spans else []
+        if self._is_idle or not plan.config:  # without one, nothing is known of it, nor of where to remember anything
+            return [failure for failure in failures if failure]
+        memory = Memory(plan.state_dir, plan.config)
+        was_unwell = memory.was_unwell
+        if ending.code is not ExitCode.LOCKED:  # the run that holds the lock will say itself how it ended
+            memory.remember(well=ending.code is ExitCode.COMPLETE, at_s=now_s)
+            measured = Measured(
+                config=plan.config,
+                code=ending.code,
+                ended_s=now_s,
+                last_success_s=memory.last_success_s,
+                report=ending.report,
+                waits=self._spans.waits if self._spans else None,
+                per_account=plan.metrics.per_account,
+            )
+            failures += publish(plan.metrics, measured)
+        failures += _tell(plan, ending, was_unwell=was_unwell)
+        found = [failure for failure in failures if failure]
+        for failure in found:
+            log.warning("%s", failure)
+        return found
+
+
 @contextlib.contextmanager
-def followed(config: Path) -> Iterator[Follow]:
+def followed(config: Path) -> Iterator[Follower]:
     """Around a run: what follows it. What the run raises is told, and raised again.
 
     Args:
         config: The config; what follows is read from it before the run begins, also when the run cannot use the rest.
 
     Yields:
-        What the finished report has to be given to: it comes back with a note on whatever could not be told, and is
-        saved again then.
+        What listens to the run, and what its finished report has to be given to.
     """
-    plan = load_aftermath(config)
-
-    def follow(report: Report) -> Report:
-        return (
-            _noted(report, plan, _tell(plan, Ending(code=report.exit_code, report=report))) if plan.notify else report
-        )
-
+    follower = Follower(load_aftermath(config))
     try:
-        yield follow
+        yield follower
     except BaseException as error:
-        for failure in _tell(plan, _ending(error)) if plan.notify else ():
-            log.warning("%s", failure)
+        follower.after(_ending(error))
         raise
-
-
-def _noted(report: Report, plan: Aftermath, failures: Sequence[str]) -> Report:
-    if not failures:
-        return report
-    report = replace(report, notes=(*report.notes, *failures))
-    try:
-        save(Zone(plan.output_dir, "none"), report)
-    except StorageError as error:
-        log.warning("the run's report could not be saved again: %s", error)
-    return report
 
 
 def _ending(error: BaseException) -> Ending:
@@ -83,20 +131,16 @@ def _ending(error: BaseException) -> Ending:
             return Ending(code=ExitCode.BUG, error=f"a bug in harvester ({type(error).__name__}); see the run's log")
 
 
-def _tell(plan: Aftermath, ending: Ending) -> list[str]:
-    """Tells who wants to know, and remembers how it ended; gives what could not be done, for a person."""
-    memory = Memory(plan.state_dir, plan.config)
-    was_unwell = memory.was_unwell
+def _tell(plan: Aftermath, ending: Ending, *, was_unwell: bool) -> list[str]:
+    """Tells who wants to know; gives what could not be done, for a person."""
     what = occasion(ending.code, was_unwell=was_unwell)
-    failures = []
-    if chosen := [webhook for webhook in webhooks(plan.notify) if is_wanted(what, webhook.on)]:
-        path = str(report_path(Zone(plan.output_dir, "none"), ending.report)) if ending.report else None
-        around = Circumstances(config=plan.config, host=platform.node(), was_unwell=was_unwell, report_path=path)
-        told = deliver(chosen, fields(ending, around), bound_s=HURRY_S if ending.code in _SIGNALLED else BOUND_S)
-        failures = [f"{one.name} was not told of this run: {one.failure}" for one in told if one.failure]
-    if ending.code is not ExitCode.LOCKED:  # the run that holds the lock will remember how it ended itself
-        memory.remember(well=ending.code is ExitCode.COMPLETE, at_s=time.time())
-    return failures
+    chosen = [webhook for webhook in webhooks(plan.notify) if is_wanted(what, webhook.on)]
+    if not chosen:
+        return []
+    path = str(report_path(Zone(plan.output_dir, "none"), ending.report)) if ending.report else None
+    around = Circumstances(config=plan.config, host=platform.node(), was_unwell=was_unwell, report_path=path)
+    told = deliver(chosen, fields(ending, around), bound_s=HURRY_S if ending.code in _SIGNALLED else BOUND_S)
+    return [f"{one.name} was not told of this run: {one.failure}" for one in told if one.failure]
 
 
 def deliver(chosen: Sequence[Webhook], values: Mapping[str, Value], *, bound_s: float = BOUND_S) -> list[Told]:

@@ -122,7 +122,7 @@ def run(config: Path, *, dry_run: bool, summary: Path | None, **options: Any) ->
     with followed(config) as follow:
         with showing(style) as audience:
             assignment = _prepare(config, Options(**options))
-            report = _harvest(assignment, audience)
+            report = _harvest(assignment, follow.listening(audience))
         report = follow(report)
     if summary:
         from harvester.harvest.closing import as_json

@@ -12,6 +12,7 @@ import pytest
 
 from harvester.cli import cli
 from harvester.errors import ExitCode
+from harvester.metrics.figures import METRICS
 from harvester.notice import FIELDS, Occasion, On, occasion
 from harvester.telling.post import ATTEMPT_S, ATTEMPTS, BOUND_S, HURRY_S
 
@@ -74,6 +75,12 @@ def test_every_field_of_a_notice_is_documented_and_no_other() -> None:
     assert dict(re.findall(r"^\| `([a-z_]+)` \| (.*) \|$", table, re.MULTILINE)) == dict(FIELDS)
 
 
+def test_every_figure_is_documented_and_no_other() -> None:
+    """The README's table of figures is what monitoring gets."""
+    table = README.split("| figure | is |")[1].split("\n\n")[0]
+    assert dict(re.findall(r"^\| `([a-z_]+)` \| (.*) \|$", table, re.MULTILINE)) == dict(METRICS)
+
+
 def test_every_occasion_is_documented_with_its_exit_codes() -> None:
     """The README says which exit codes a webhook is told of."""
     table = README.split("| `on` | exit codes |")[1].split("\n\n")[0]
@@ -99,7 +106,7 @@ def test_every_room_is_drawn() -> None:
     package = ROOT / "harvester"
     names = {f"{path.name}/" for path in package.iterdir() if path.is_dir() and path.name != "__pycache__"}
     assert [name for name in names if f"`{name}`" not in drawn] == []
-    for folder in ("api", "harvest", "landing", "landing/ledger", "landing/upkeep", "telling"):
+    for folder in ("api", "harvest", "landing", "landing/ledger", "landing/upkeep", "telling", "metrics"):
         modules = {path.name for path in (package / folder).glob("*.py") if path.name != "__init__.py"}
         assert [name for name in modules if f"`{name}`" not in drawn] == []
 

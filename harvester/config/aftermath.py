@@ -1,7 +1,7 @@
-"""The tables that say what follows a run: `[[notify]]`."""
+"""The tables that say what follows a run: `[[notify]]` and `[metrics]`."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 from urllib.parse import urlsplit
@@ -11,7 +11,7 @@ from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from harvester.config.leaves import Leaf
 from harvester.config.section import Section
 from harvester.config.show import Expanded, Unresolved, did_you_mean, quoted, shown
-from harvester.config.texts import Choice, Secret
+from harvester.config.texts import Choice, FilePath, Secret
 from harvester.config.values import UnfitError, is_loopback
 from harvester.notice import DEFAULT_TEXT, FIELDS, On, Template, parse_template
 
@@ -134,18 +134,80 @@ class NotifySection(Section):
         return secret
 
 
+class Flag(Leaf):
+    """Yes or no."""
+
+    expected = "true or false"
+
+    def read(self, raw: object) -> bool:
+        """As it is written; an expansion brings text."""
+        if isinstance(raw, Expanded) and raw in {"true", "false"}:
+            return raw == "true"
+        if not isinstance(raw, bool):
+            raise UnfitError(raw, self.expected, "write it without quotes" if raw in {"true", "false"} else "")
+        return raw
+
+    def schema(self) -> dict[str, Any]:
+        """A boolean."""
+        return {"enum": [True, False]}
+
+    def text(self, value: bool) -> str:  # noqa: FBT001 - a leaf's value, whatever its type
+        """In TOML's notation."""
+        return "true" if value else "false"
+
+
+class GatewayUrl(Leaf):
+    """A Pushgateway's address, which gives nobody any right."""
+
+    expected = '"http://HOST[:PORT]" or "https://HOST[:PORT]", without a user name'
+
+    def read(self, raw: object) -> str:
+        """The address without a slash at its end."""
+        if not isinstance(raw, str) or not _is_address(raw) or urlsplit(raw).query or not raw.isprintable():
+            raise UnfitError(raw, self.expected)
+        return str(raw).rstrip("/")
+
+    def schema(self) -> dict[str, Any]:
+        """A string."""
+        return {"type": "string", "pattern": "^https?://[^?#@]+$"}
+
+
+class MetricsSection(Section):
+    """What Prometheus reads of a run; needs the extra `metrics`. OpenTelemetry is set up by OTEL_* variables."""
+
+    textfile: Annotated[Path | None, FilePath()] = Field(
+        default=None, examples=["/var/lib/prometheus/node-exporter/harvester.prom"]
+    )
+    """A file for node exporter's textfile collector, one for each config; its name ends in .prom."""
+    pushgateway: Annotated[str | None, GatewayUrl()] = Field(default=None, examples=["http://pushgateway:9091"])
+    """A Pushgateway that the figures are pushed to, under the job "harvester" and the config's name."""
+    per_account: Annotated[bool, Flag()] = False
+    """Whether accounts that lack something have figures of their own: one label value for each of them."""
+
+    @field_validator("textfile")
+    @classmethod
+    def _is_collected(cls, path: Path | None) -> Path | None:
+        if path is not None and path.suffix != ".prom":
+            raise ValueError(
+                f"found a name that ends in {shown(path.suffix)}; expected .prom: others are not collected"
+            )
+        return path
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Aftermath:
     """What follows a run, apart from the rest of the config.
 
     Attributes:
         notify: Who is told how it ended.
+        metrics: What monitoring reads of it; its paths are absolute.
         output_dir: The landing zone, with the reports; absolute, as `state_dir`.
         state_dir: Where it is remembered how the last run ended.
         config: The config's file name, which tells runs of one config from those of another.
     """
 
     notify: tuple[NotifySection, ...] = ()
+    metrics: MetricsSection = field(default_factory=MetricsSection)
     output_dir: Path = Path()
     state_dir: Path = Path()
     config: str = ""

@@ -19,7 +19,7 @@ _COLUMN = 40
 def explain(settings: Settings) -> str:
     """One line a key: its value and, as a comment, its origin; secrets are asterisks wherever they turn up."""
     lines = [f"# {PurePath(settings.source).name}", *(f"# note: {note}" for note in settings.notes)]
-    for name in ("api", "window", "limits", "retry", "output", "state"):
+    for name in ("api", "window", "limits", "retry", "output", "state", "metrics"):
         lines += _table((name,), getattr(settings, name), settings)
     for name, app in settings.apps.items():
         lines += _table(("apps", name), app, settings)

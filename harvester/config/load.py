@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from harvester.config.accounts import AccountsReader
-from harvester.config.aftermath import Aftermath, NotifySection
+from harvester.config.aftermath import Aftermath, MetricsSection, NotifySection
 from harvester.config.expand import Surroundings, expand
 from harvester.config.findings import Findings
 from harvester.config.settings import Document, OutputSection, Settings
@@ -22,6 +22,7 @@ from harvester.errors import ConfigError
 Tree = dict[str, Any]
 """A TOML document as its file holds it: any key may be missing, unknown or of a wrong type."""
 
+AFTERMATH = ("output", "state", "metrics", "notify")
 SECRET_KEYS = ("client_secret", "access_token", "refresh_token", "url", "secret")
 STATE_FOLDER = ".harvester"
 TOKENS_FOLDER = "tokens"
@@ -66,6 +67,7 @@ def load(path: Path, env: Mapping[str, str] | None = None) -> Settings:
         accounts=accounts,
         disabled=disabled,
         discover=document.discover,
+        metrics=_placed(document.metrics, folder),
         notify=document.notify,
         notes=tuple(masked(note, _secrets(tree)) for note in findings.notes),
         source=path.absolute(),
@@ -86,15 +88,26 @@ def load_aftermath(path: Path, env: Mapping[str, str] | None = None) -> Aftermat
     findings = Findings(path.name)
     folder = path.absolute().parent
     try:
-        written = {key: value for key, value in read_toml(path).items() if key in {"output", "state", "notify"}}
+        written = {key: value for key, value in read_toml(path).items() if key in AFTERMATH}
         tree = _expanded(written, Surroundings(os.environ if env is None else env, folder), findings)
         webhooks = [NotifySection.model_validate(table) for table in _array(tree, "notify")]
+        metrics = MetricsSection.model_validate(tree.get("metrics", {}))
         _fill_in(tree)
         output_dir = folder / FilePath().read(_table(tree, "output").get("dir", str(OutputSection().dir)))
         state_dir = folder / FilePath().read(tree["state"]["dir"])
     except (ConfigError, ValueError, TypeError, LookupError):  # it is told by `load`
         return Aftermath()
-    return Aftermath(notify=tuple(webhooks), output_dir=output_dir, state_dir=state_dir, config=path.name)
+    return Aftermath(
+        notify=tuple(webhooks),
+        metrics=_placed(metrics, folder),
+        output_dir=output_dir,
+        state_dir=state_dir,
+        config=path.name,
+    )
+
+
+def _placed(metrics: MetricsSection, folder: Path) -> MetricsSection:
+    return metrics.model_copy(update={"textfile": metrics.textfile and folder / metrics.textfile})
 
 
 def _expanded(written: Tree, surroundings: Surroundings, findings: Findings) -> Tree:

@@ -13,7 +13,7 @@ from typing import Annotated, Literal, get_args
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from pydantic.fields import FieldInfo
 
-from harvester.config.aftermath import NotifySection
+from harvester.config.aftermath import MetricsSection, NotifySection
 from harvester.config.leaves import Day, Duration, Size, Whole
 from harvester.config.patterns import Patterns
 from harvester.config.section import Section
@@ -212,6 +212,7 @@ class Document(Section):
     tokens: dict[Annotated[str, Name], TokenSection]
     accounts: AccountsSection = AccountsSection()
     discover: dict[Annotated[str, Name], DiscoverSection] = Field(default_factory=dict)
+    metrics: MetricsSection = MetricsSection()
     notify: tuple[NotifySection, ...] = ()
 
 
@@ -226,6 +227,7 @@ class Settings:
             themselves.
         disabled: Those that the file turns off.
         discover: Where accounts find themselves, by name, in the order it was written; the token of each exists.
+        metrics: What monitoring reads of a run.
         notify: Who is told how a run ended, in the order it was written.
         notes: Remarks for a person that stop nothing.
         source: The config file.
@@ -243,6 +245,7 @@ class Settings:
     accounts: tuple[Account, ...]
     disabled: tuple[Account, ...] = ()
     discover: Mapping[str, DiscoverSection] = field(default_factory=dict)
+    metrics: MetricsSection = field(default_factory=MetricsSection)
     notify: tuple[NotifySection, ...] = ()
     notes: tuple[str, ...] = ()
     source: Path

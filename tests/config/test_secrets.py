@@ -27,6 +27,7 @@ DOCUMENT: dict[str, Any] = {
     "apps": {"main": {"client_id": "1100000", "requests_per_minute": 1000}},
     "tokens": {"a": {"app": "main", "access_token": "x", "refresh_token": "y"}},
     "accounts": {"ids": [2045867]},
+    "metrics": {},
     "notify": [{"service": "dingtalk", "url": "https://x.example/?key=y", "secret": "z"}],
 }
 PLACES = [
@@ -45,6 +46,9 @@ PLACES = [
     ("accounts",),
     ("tokens", "a"),
     ("api",),
+    ("metrics", "textfile"),
+    ("metrics", "pushgateway"),
+    ("metrics", "per_account"),
     *[("notify", 0, key) for key in ("service", "url", "secret", "on", "url_")],
     ("notify", 0),
     ("notify",),
