@@ -21,10 +21,6 @@ class NotTakenError(Exception):
     """What was sent was refused; the message is for a person and holds no URL."""
 
 
-class NotTakenError(Exception):
-    """What was sent was refused; the message is for a person and holds no URL."""
-
-
 def write(path: Path, config: str, figures: Sequence[Figure]) -> str | None:
     """Puts a textfile in place, whole and at once; gives what went wrong, for a person."""
     try:
