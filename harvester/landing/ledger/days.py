@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -14,17 +15,19 @@ from harvester.landing.ledger.rolls import Rolls
 from harvester.landing.ledger.schema import seal_of
 from harvester.landing.ledger.unfinished import Unfinished
 from harvester.landing.ledger.usage import Usage
-from harvester.landing.publication import DayChange, Publication
+from harvester.landing.publication import Publication
 from harvester.model import AccountId, Status, Window
 
 _SEAL: Final = seal_of(":account", ":day", ":complete", ":queued", ":calls", ":in_file", ":read_on")
 _DAY: Final = ":account, :day, :complete, :queued, :calls, :in_file, :digest, :read_on"
 _PUT_DAY: Final = f"INSERT OR REPLACE INTO days VALUES ({_DAY}, {_SEAL})"  # noqa: S608 - our own words
 _PUT_ARRIVALS: Final = (
-    "INSERT INTO arrivals VALUES (?,?,?,1,?,?,?,?) ON CONFLICT DO UPDATE SET days = days + 1,"
+    "INSERT INTO arrivals VALUES (?,?,?,?,?,?,?,?) ON CONFLICT DO UPDATE SET days = days + excluded.days,"
     " calls = calls + excluded.calls, new = new + excluded.new, changed = changed + excluded.changed,"
     " missing = missing + excluded.missing"
 )
+_ARRIVED: Final = ("calls", "new", "changed", "missing")
+_BEFORE: Final = "SELECT day, read_on, queued FROM days WHERE account_id = ? AND day BETWEEN ? AND ?"
 _KNOWN: Final = """
 SELECT account_id, day, calls, complete, in_file, digest, queued FROM json_each(:accounts)
 CROSS JOIN days ON account_id = value AND day BETWEEN :first AND :last
@@ -201,8 +204,7 @@ class Ledger(Unfinished, Usage, Accounts, Rolls, Hints):
         )
         if one.status not in {Status.COMPLETE, Status.DIVIDED}:
             db.execute("INSERT OR REPLACE INTO failures VALUES (?,?,?,?,?,?)", (*slice_of, one.status, one.reason, now))
-        for day in one.days:
-            self._commit_day(one, day)
+        self._commit_days(db, one)
         if one.receipt:
             db.execute(
                 "DELETE FROM checkpoints WHERE account_id = ? AND first_day <= ? AND last_day >= ?",
@@ -214,20 +216,25 @@ class Ledger(Unfinished, Usage, Accounts, Rolls, Hints):
             )
         db.execute("DELETE FROM publications WHERE account_id = ? AND first_day = ? AND last_day = ?", slice_of)
 
-    def _commit_day(self, one: Publication, change: DayChange) -> None:
-        day, read_on = change.day.toordinal(), one.read_on.toordinal()
-        key = {"account": one.account_id, "day": day}
-        row = self._db.execute(
-            "SELECT read_on, queued FROM days WHERE account_id = :account AND day = :day", key
-        ).fetchone()
-        before, queued = row or (None, 0)
-        state = {"complete": change.complete, "queued": queued and not change.complete}
-        counts = {"calls": change.calls, "in_file": change.in_file, "digest": change.digest, "read_on": read_on}
-        self._db.execute(_PUT_DAY, key | state | counts)
-        if read_on > day and not queued:  # of a day that was not over nothing can be late; what is healed is not late
-            again = before is not None and before > day
-            counted = (change.calls, change.new, change.changed, change.missing)
-            self._db.execute(_PUT_ARRIVALS, (read_on, read_on - day, again, *counted))
+    def _commit_days(self, db: sqlite3.Connection, one: Publication) -> None:
+        """All days at once: with each statement SQLite lets other threads go first, which is dearer than it."""
+        account, read_on = one.account_id, one.read_on.toordinal()
+        changes = {change.day.toordinal(): change for change in one.days}
+        span = (account, min(changes, default=0), max(changes, default=0))
+        before = {day: (read, queued) for day, read, queued in db.execute(_BEFORE, span)}
+        puts = []
+        arrived: dict[tuple[int, bool], Counter[str]] = {}
+        for day, change in changes.items():
+            read, queued = before.get(day, (None, 0))
+            state = {"complete": change.complete, "queued": queued and not change.complete}
+            counts = {"calls": change.calls, "in_file": change.in_file, "digest": change.digest, "read_on": read_on}
+            puts.append({"account": account, "day": day} | state | counts)
+            if read_on > day and not queued:  # of a day not over nothing can be late; what is healed is not late
+                sums = arrived.setdefault((read_on - day, read is not None and read > day), Counter())
+                sums.update(days=1, **{name: getattr(change, name) for name in _ARRIVED})
+        db.executemany(_PUT_DAY, puts)
+        rows = [(read_on, *key, sums["days"], *(sums[name] for name in _ARRIVED)) for key, sums in arrived.items()]
+        db.executemany(_PUT_ARRIVALS, rows)
 
     def late_calls(self) -> int:
         """How many calls ever came after their day had been read once it was over. Raises `StorageError`."""
