@@ -3,7 +3,6 @@
 The summary goes to stdout, the log and every error to stderr. Imports are late: `harvester --help` loads little.
 """
 
-import shutil
 import sys
 from collections.abc import Callable
 from importlib import import_module
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from harvester import __version__
-from harvester.endings import answer_signals, give_up_printing, guarded, report_a_bug, show_problems
+from harvester.endings import answer_signals, give_up_printing, guarded, print_anything, report_a_bug, show_problems
 from harvester.errors import ConfigError, ExitCode, HarvesterError
 from harvester.secret import masked
 
@@ -28,6 +27,7 @@ _ELSEWHERE = {
     "accounts": "harvester.accounts_command:accounts_group",
     "doctor": "harvester.doctor_command:doctor_command",
     "notify": "harvester.notify_command:notify_command",
+    "report": "harvester.report_command:report_command",
     "sandbox": "harvester.sandbox.command:sandbox_command",
 }
 Decorated = TypeVar("Decorated", bound=Callable[..., object])
@@ -104,7 +104,7 @@ def _budget_options(command: Decorated) -> Decorated:
 @click.option("--summary", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Report, as JSON.")
 @click.option("--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @click.option("--quiet", is_flag=True, help="Print nothing but errors, and what is lacking.")
-@click.option("--no-progress", "progress", flag_value=False, default=True, help="No line of progress each minute.")
+@click.option("--no-progress", "progress", flag_value=False, default=True, help="Do not show how it goes on.")
 def run(config: Path, *, dry_run: bool, summary: Path | None, **options: Any) -> None:
     """Harvest all that is due: the nightly job.
 
@@ -113,26 +113,25 @@ def run(config: Path, *, dry_run: bool, summary: Path | None, **options: Any) ->
     """
     from harvester.aftermath import followed
     from harvester.assign import Options
-    from harvester.show import Style, showing
+    from harvester.show import Style, say_what_was_done, showing
 
     style = Style(**{name: options.pop(name) for name in ("log_format", "quiet", "progress")})
     if dry_run:
         _say_what_would_be_done(config, Options(**options), summary)
         return
     with followed(config) as follow:
-        with showing(style) as audience:
-            assignment = _prepare(config, Options(**options))
-            report = _harvest(assignment, follow.listening(audience))
+        assignment = _prepare(config, Options(**options))
+        try:
+            with showing(style) as audience:
+                report = _harvest(assignment, follow.listening(audience))
+        except HarvesterError as error:
+            if error.report is None:
+                raise
+            click.echo(f"error: {masked(str(error))}", err=True)
+            say_what_was_done(follow.failed(error), assignment.output_dir, file=summary, quiet=style.quiet)
+            sys.exit(error.exit_code)
         report = follow(report)
-    if summary:
-        from harvester.harvest.closing import as_json
-
-        _write(summary, as_json(report))
-    if not style.quiet or report.exit_code:
-        from harvester.report.screen import COLUMNS, one_screen
-
-        columns = min(COLUMNS, max(40, shutil.get_terminal_size().columns))
-        click.echo(one_screen(report, str(assignment.output_dir), columns=columns), err=style.quiet)
+    say_what_was_done(report, assignment.output_dir, file=summary, quiet=style.quiet)
     sys.exit(report.exit_code)
 
 
@@ -140,9 +139,12 @@ def _say_what_would_be_done(config: Path, options: "Options", summary: Path | No
     from harvester.harvest.preview import foretold
 
     text, values = foretold(_prepare(config, options))
-    if summary:
-        _write(summary, _json(values).encode() + b"\n")
     click.echo(text)
+    if summary:
+        from harvester.disk import storage
+
+        with storage(summary, "write"):
+            summary.write_text(_json(values) + "\n")
 
 
 def _prepare(config: Path, options: "Options") -> "Assignment":
@@ -168,13 +170,6 @@ def _harvest(assignment: "Assignment", audience: "Audience") -> "Report":
 
     tune()
     return anyio.run(partial(harvest, assignment, audience=audience))
-
-
-def _write(path: Path, content: bytes) -> None:
-    from harvester.disk import storage
-
-    with storage(path, "write"):
-        path.write_bytes(content)
 
 
 @cli.command()
@@ -275,6 +270,7 @@ def demo() -> None:
 
 def main() -> None:
     """Entry point: turns every error into its message on stderr and its exit code."""
+    print_anything()
     answer_signals()
     try:
         with guarded():

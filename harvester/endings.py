@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import io
 import os
 import signal
 import sys
@@ -40,6 +41,12 @@ def guarded() -> Iterator[None]:
         yield
     finally:
         sys.unraisablehook, threading.excepthook = before
+
+
+def print_anything() -> None:
+    """What stdout cannot show, such as a dot where all is ASCII, is written as an escape: no summary fails for it."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def answer_signals() -> None:

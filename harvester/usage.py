@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from harvester.model import AppName
+
 MINUTES_KEPT: Final = 24 * 60 + 1
 """Minutes of an app's requests that the ledger knows, the running one included: those that count against a day."""
 HEARTBEAT_S: Final = 10.0
@@ -29,6 +31,23 @@ class Sending:
     last_at: float | None = None
     spacing_s: float = 0.0
     learned_per_minute: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pause:
+    """A time in which nothing was sent, since the API had refused it or was down.
+
+    Attributes:
+        app: Whose; `None`: all apps'.
+        since: Unix time.
+        until: Unix time at which it ended, or was to end when it was told of last.
+        why: For a person: "minute quota", "the API is down".
+    """
+
+    app: AppName | None
+    since: float
+    until: float
+    why: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

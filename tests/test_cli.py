@@ -401,3 +401,12 @@ def test_a_wrong_host_is_named(served: Served) -> None:
     assert done.returncode == 8
     assert "asked was 127.0.0.1, as [api] base_url says" in " ".join(done.stderr.split())
     assert "asked was 127.0.0.1" in " ".join(done.stdout.split())
+
+
+def test_a_terminal_that_does_not_know_all(served: Served) -> None:
+    """The summary is printed whatever stdout can show."""
+    done = harvester("run", served.config, PYTHONIOENCODING="iso-8859-5")
+    assert (done.returncode, done.stdout.splitlines()[1]) == (
+        0,
+        r"  4 accounts \xb7 7 days \xb7 4 of 4 slices complete",
+    )

@@ -56,10 +56,11 @@ def test_every_command_is_documented() -> None:
     assert [name for name in commands() if f"`{name}" not in README] == []
 
 
-def test_every_flag_of_run_is_documented_and_no_other() -> None:
-    """What the README says `run` takes is what it takes."""
-    row = next(line for line in README.splitlines() if line.startswith("| `harvester run CONFIG`"))
-    assert set(re.findall(r"--[a-z-]+", row)) == flags(commands()["harvester run"])
+@pytest.mark.parametrize("name", ["run", "report"])
+def test_every_flag_is_documented_and_no_other(name: str) -> None:
+    """What the README says a command takes is what it takes."""
+    row = next(line for line in README.splitlines() if line.startswith(f"| `harvester {name} CONFIG`"))
+    assert set(re.findall(r"--[a-z-]+", row)) == flags(commands()[f"harvester {name}"])
 
 
 def test_every_exit_code_is_documented_and_no_other() -> None:
@@ -106,7 +107,18 @@ def test_every_room_is_drawn() -> None:
     package = ROOT / "harvester"
     names = {f"{path.name}/" for path in package.iterdir() if path.is_dir() and path.name != "__pycache__"}
     assert [name for name in names if f"`{name}`" not in drawn] == []
-    for folder in ("api", "harvest", "landing", "landing/ledger", "landing/upkeep", "telling", "metrics"):
+    for folder in (
+        "api",
+        "harvest",
+        "landing",
+        "landing/ledger",
+        "landing/upkeep",
+        "page",
+        "page/plots",
+        "page/sections",
+        "telling",
+        "metrics",
+    ):
         modules = {path.name for path in (package / folder).glob("*.py") if path.name != "__init__.py"}
         assert [name for name in modules if f"`{name}`" not in drawn] == []
 
@@ -126,7 +138,8 @@ def test_every_dependency_has_its_reason() -> None:
     """Each dependency in pyproject.toml carries a sentence why it is there."""
     text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     project = tomllib.loads(text)["project"]
-    for requirement in [*project["dependencies"], *project["optional-dependencies"]["dev"]]:
+    extras = [one for extra in project["optional-dependencies"].values() for one in extra]
+    for requirement in [*project["dependencies"], *extras]:
         line = next(line for line in text.splitlines() if f'"{requirement}"' in line)
         assert len(line.split("#", 1)[1].strip()) > 8, requirement
 

@@ -21,6 +21,7 @@ from harvester.harvest.doctor import Orders, examine
 from harvester.health import Area, Check, Grade, Health, Hint, Question
 from harvester.landing.ledger import Ledger
 from harvester.landing.ledger.database import ledger_of
+from harvester.landing.ledger.schema import SCHEMA_VERSION
 from harvester.model import ONE_DAY, AccountId, TokenName, Window
 from harvester.report.health import in_words, to_json
 from harvester.roll import Table, Via
@@ -407,7 +408,7 @@ async def test_the_last_nights_are_weighed(tmp_path: Path) -> None:
         assert (await run(assignment)).complete
         health = await look(assignment)
     assert "days such as the last 3" in in_words(health)
-    assert "is sound, of schema 4: 4 accounts, 28 days of accounts complete" in in_words(health)
+    assert f"is sound, of schema {SCHEMA_VERSION}: 4 accounts, 28 days of accounts complete" in in_words(health)
 
 
 async def test_files_that_others_can_read(tmp_path: Path) -> None:

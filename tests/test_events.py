@@ -2,7 +2,9 @@
 
 import dataclasses
 import logging
+import os
 import re
+import signal
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,10 +29,14 @@ from harvester.events import (
 from harvester.harvest.pace import Pace
 from harvester.harvest.run import harvest
 from harvester.report.summary import Report
-from harvester.sandbox.switches import Switches
+from harvester.sandbox.faults import Fault, FaultKind
+from harvester.sandbox.grants import Grant
+from harvester.sandbox.switches import ACCESS, CLIENT_SECRET, REFRESH, Switches
 from harvester.sandbox.world import World
+from harvester.secret import Secret
 from harvester.standing import Stage, Standing
-from tests.flows import APP, TODAY, assign, sandbox, surroundings
+from tests.credentials import credentials
+from tests.flows import APP, NOW_S, TODAY, TOKEN, assign, sandbox, surroundings
 
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
 pytestmark = pytest.mark.anyio
@@ -234,3 +240,49 @@ def test_json_has_the_fields_of_the_event() -> None:
         "event": "problem", "status": "failed", "reason": "why", "slices": 10, "account_id": 5,
     }  # fmt: skip
     assert next(iter(to_json(event))) == "event"
+
+
+RENEWABLE = replace(
+    credentials(ACCESS), refresh=Secret(REFRESH), client_id="1100000", client_secret=Secret(CLIENT_SECRET)
+)
+BUSY = Switches(
+    grants=(Grant(refresh=REFRESH, expires_at=NOW_S + 1),),
+    oauth_faults={Fault(FaultKind.UNAVAILABLE): 1.0},
+    latency_s=4.0,
+)
+
+
+async def test_renewals_that_are_only_busy_are_nobody_s_fault(tmp_path: Path) -> None:
+    """Exit code 8, not 5: nothing was said against the token, and the next run tries again."""
+    report, _ = await told(tmp_path, BUSY, tokens={TOKEN: RENEWABLE}, give_up_after_s=120.0)
+    assert (report.no_token_works, report.renewals_failed) == (False, True)
+    assert report.exit_code is ExitCode.BUDGET
+    assert "could not be renewed for" in " ".join(report.dead_tokens.values())
+
+
+async def test_a_renewal_that_fails_is_told_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Not at every attempt, and not once more because it is waited for."""
+    caplog.set_level(logging.INFO)
+    await told(tmp_path, BUSY, tokens={TOKEN: RENEWABLE}, give_up_after_s=120.0)
+    lines = [one.getMessage() for one in caplog.records if "renew" in one.getMessage()]
+    assert len([one for one in lines if "could not be renewed, which is tried again" in one]) == 1
+    assert [one for one in lines if "waits: " in one] == []
+
+
+async def test_who_asks_is_told_where_it_stands(tmp_path: Path) -> None:
+    """SIGUSR1, at any moment: one `progress` that says that it was asked for."""
+    events: list[Event] = []
+
+    def tell(event: Event) -> None:
+        if isinstance(event, SliceDone) and len(events) < 3:
+            os.kill(os.getpid(), signal.SIGUSR1)
+        events.append(event)
+
+    async with sandbox(WORLD, Switches(latency_s=1.0)) as served:
+        report = await harvest(
+            assign(served, tmp_path), around=surroundings(), audience=Audience(tell=tell, every_s=None)
+        )
+    assert report.complete
+    asked = [one for one in events if isinstance(one, Progressed)]
+    assert asked
+    assert all(one.asked and one.standing.slices_done > 0 for one in asked)

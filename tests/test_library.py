@@ -15,7 +15,7 @@ import harvester as door
 from harvester import Config, Options, harvest
 from harvester.errors import ConfigError
 from harvester.events import Ended, Event, Progressed, Started
-from harvester.harvest.closing import as_json
+from harvester.report.summary import as_json
 from tests.test_cli import Served, sandbox
 
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")

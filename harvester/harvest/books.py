@@ -62,6 +62,11 @@ class Books:
         if self._tell:
             self._tell(event)
 
+    def tell_last(self, event: Event) -> None:
+        """Tells of the end; nothing is told after it."""
+        self.tell(event)
+        self._tell = None
+
     def opened(self, one: Slice) -> None:
         """A slice is begun, or gone on with."""
         if self._trace:

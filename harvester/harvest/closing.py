@@ -5,8 +5,6 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
-import orjson
-
 from harvester.api.tokens import Tokens
 from harvester.disk import storage
 from harvester.errors import HarvesterError, StorageError
@@ -21,7 +19,7 @@ from harvester.landing.partition import Zone
 from harvester.model import Slice, TokenName
 from harvester.report.left import Left
 from harvester.report.quotas import QuotaUse
-from harvester.report.summary import Report, exit_code, to_json
+from harvester.report.summary import Report, as_json, exit_code
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +67,7 @@ class Closing:
             no_token_works=none_works and not in_vain,
             renewals_failed=in_vain,
             quotas=tuple(self._quota_use(took_s)),
-            predicted_s=self._predicted_s(),
+            predicted_s=None if error or remainder.total else self._predicted_s(),
             ended_by=str(error) if error else None,
         )
         if not report.complete:
@@ -135,8 +133,3 @@ def save(zone: Zone, report: Report) -> None:
     path = report_path(zone, report)
     with storage(path, "write"):
         replace_whole(path, [as_json(report)], scratch=zone.scratch)
-
-
-def as_json(report: Report) -> bytes:
-    """The report's file."""
-    return orjson.dumps(to_json(report), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)

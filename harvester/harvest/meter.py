@@ -18,7 +18,7 @@ from harvester.harvest.assignment import Assignment
 from harvester.landing.ledger import Ledger
 from harvester.model import AppName
 from harvester.standing import Wait
-from harvester.usage import HEARTBEAT_S
+from harvester.usage import HEARTBEAT_S, Pause
 
 Words = Sequence[tuple[AppName, int, float]]
 """What the ledger is told: apps, what each has sent in this run or may send soon, and its spacing in seconds."""
@@ -39,7 +39,10 @@ class Meter:
         self._wall = wall
         self._counted: defaultdict[AppName, int] = defaultdict(int)
         self._learned: dict[AppName, int] = {}
+        self._pauses: set[Pause] = set()
+        """Those that the ledger knows."""
         self._last_words: Words = ()
+        self._last_pauses: Sequence[Pause] = ()
         self._traffic: Traffic | None = None
         self.quotas: Mapping[AppName, Quota] = {}
 
@@ -75,20 +78,24 @@ class Meter:
 
     def close(self) -> None:
         """Tells the ledger for the last time, when nothing is sent any more. Raises `StorageError`."""
-        self._tell(self._last_words, going=False)
+        self._tell(self._last_words, self._last_pauses, going=False)
 
     async def _tell_meanwhile(self) -> None:
         """Tells the ledger off the event loop, and lets the apps go on sending until it has to be told again."""
         began = anyio.current_time()
         reserves = {app: quota.reserve for app, quota in self.quotas.items()}
         words = [(app, quota.sent + reserves[app], quota.spacing_s) for app, quota in self.quotas.items()]
-        await anyio.to_thread.run_sync(partial(self._tell, words, going=True))
+        await anyio.to_thread.run_sync(partial(self._tell, words, self._traffic_pauses, going=True))
         for app, told, _ in words:
             self.quotas[app].reserved = told if reserves[app] else None
         if self._traffic:
             self._traffic.extend(began + 2 * HEARTBEAT_S)
 
-    def _tell(self, words: Words, *, going: bool) -> None:
+    @property
+    def _traffic_pauses(self) -> Sequence[Pause]:
+        return self._traffic.pauses if self._traffic else ()
+
+    def _tell(self, words: Words, pauses: Sequence[Pause], *, going: bool) -> None:
         now = self._wall()  # after the counts were taken: what they hold was sent by then
         for app, sent, spacing_s in words:
             more = max(0, sent - self._counted[app])
@@ -98,9 +105,13 @@ class Meter:
             if learned and learned != self._learned.get(app):
                 self._ledger.learn(app, learned, now)
                 self._learned[app] = learned
+        if new := [one for one in pauses if one not in self._pauses]:
+            self._ledger.remember_pauses(new, now)
+            self._pauses = set(pauses)
 
     def stop(self) -> None:
         """Takes the last counts: nothing is sent any more. To be called on the event loop, before `close`."""
+        self._last_pauses = self._traffic_pauses
         self._last_words = [(app, quota.sent, quota.spacing_s) for app, quota in self.quotas.items()]
 
     @property

@@ -29,6 +29,7 @@ from harvester.standing import AppStanding, Stage, Standing, Wait
 _TICK_S: Final = 1.0
 _WINDOW_S: Final = 60.0
 """Of so much time the pace is taken…"""
+_LEAST_SHARE: Final = 0.05
 _ENOUGH_S: Final = 5.0
 _ENOUGH: Final = 5
 """… when it is at least so long, with at least so many requests."""
@@ -90,7 +91,7 @@ class Progress:
     def tell(self, *, asked: bool = False) -> None:
         """Tells where it stands."""
         if self._audience.tell:
-            self._audience.tell(Progressed(standing=self.standing(), asked=asked))
+            self._books.tell(Progressed(standing=self.standing(), asked=asked))
 
     async def look_ahead(self) -> None:
         """Sums up what is to come. Cancellation: it is given up at the next slice. Raises `StorageError`."""
@@ -170,7 +171,7 @@ class Progress:
                     took=books.took[app],
                     sent=reading.sent,
                     slices_left=max(slices - books.ended_by_app[app], open_by_app.count(app)),
-                    spacing_s=reading.spacing_s,
+                    spacing_s=reading.spacing_s and reading.spacing_s / max(_LEAST_SHARE, 1 - reading.others),
                     pace_s=_pace_s(self._paces.get(app)),
                     wait_s=_wait_s(app, waits, reading),
                 ),

@@ -153,6 +153,7 @@ class _Run:
         except* HarvesterError as group:
             error = first_of(group, HarvesterError)
         if error:
+            error.report = self.report if self.report.ended else None  # it may be that it could not be saved
             raise error
 
     async def _enrol(self, transport: Transport) -> None:
@@ -254,7 +255,7 @@ class _Run:
         try:
             await anyio.to_thread.run_sync(self._close, error)
         finally:
-            self._books.tell(ended(self.report, report_path(self.zone, self.report)))
+            self._books.tell_last(ended(self.report, report_path(self.zone, self.report)))
 
     def _say_hello(self) -> None:
         assignment, many = self._assignment, len(self._assignment.accounts)

@@ -55,7 +55,8 @@ class Report:
         requests: Sent, by app.
         predicted: Requests that were predicted for the slices whose walks came to their end, complete or short, as far
             as anything was known of them; a fraction, to be rounded when it is shown.
-        predicted_s: Seconds that all slices were predicted to take at the quota; `None` when nobody could know.
+        predicted_s: Seconds that all slices were predicted to take at the quota; `None` when nobody could know, or
+            not all were read.
         quotas: What each app used of its quota.
         walked: Requests that these walks took tonight, by their receipts: resends are not counted.
         failed_attempts: Requests that brought no page.

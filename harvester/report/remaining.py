@@ -44,8 +44,8 @@ class AppsWork:
 
     @property
     def is_learned(self) -> bool:
-        """Whether enough slices have ended to judge the others by."""
-        return self.settled >= LEARNED
+        """Whether enough slices have ended to judge others by of which nothing is known: the small ones end first."""
+        return self.settled >= max(LEARNED, self.expected / 2)
 
     @property
     def left_s(self) -> float | None:

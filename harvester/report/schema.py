@@ -116,7 +116,9 @@ _REQUESTS: Final = {
     "failed_attempts": _count("requests that brought no page"),
     "predicted": _count("requests that were predicted for the slices whose walks came to their end, if any were"),
     "walked": _count("requests that these walks took; resends are not counted"),
-    "predicted_s": _maybe("number", "seconds at the quota that were predicted for all; null when nobody could know"),
+    "predicted_s": _maybe(
+        "number", "seconds at the quota that were predicted for all; null if unknown, or not all was read"
+    ),
     "took_s": _of("number", "seconds from start to end"),
     "quotas": _list(
         _object(

@@ -6,6 +6,8 @@ from dataclasses import asdict, replace
 from datetime import timedelta
 from typing import Any, Final
 
+import orjson
+
 from harvester.errors import ExitCode
 from harvester.model import Status
 from harvester.report import left as what_is_left
@@ -16,7 +18,7 @@ from harvester.report.blocks import Block, in_blocks, plural
 from harvester.report.fold import Missing, Report, fold
 from harvester.report.troubles import Trouble
 
-__all__ = ["Missing", "Report", "blocks", "exit_code", "fold", "in_words", "to_json"]
+__all__ = ["Missing", "Report", "as_json", "blocks", "exit_code", "fold", "in_words", "to_json"]
 
 _DEAD: Final = re.compile(r"token \S+ is dead")
 _TOKENS_NAMED: Final = 8
@@ -59,6 +61,11 @@ def to_json(report: Report) -> dict[str, Any]:
     values["complete"] = report.complete
     values["exit_code"] = int(report.exit_code)
     return values
+
+
+def as_json(report: Report) -> bytes:
+    """The report's file."""
+    return orjson.dumps(to_json(report), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
 
 
 def in_words(report: Report) -> str:

@@ -4,6 +4,7 @@ Log lines are printed above what is drawn, never into it.
 """
 
 import threading
+import time
 from collections import deque
 from datetime import datetime
 from types import TracebackType
@@ -22,6 +23,7 @@ from harvester.show.panel import Panel
 from harvester.standing import Standing
 
 _REDRAW_S: Final = 0.5
+_LEAST_S: Final = 0.05
 _PATIENCE_S: Final = 2.0
 """A terminal that takes nothing any more is not waited for any longer when the run has ended."""
 
@@ -77,6 +79,8 @@ class Live:
                 self._draw()
                 self._wake.wait(_REDRAW_S)
                 self._wake.clear()
+                if not self._over:
+                    time.sleep(_LEAST_S)  # many lines at once are one drawing
             self._mend()
             self._print_lines()
 

@@ -13,7 +13,7 @@ from harvester.landing.ledger import Known, Ledger
 from harvester.landing.ledger.schema import SCHEMA_VERSION
 from harvester.model import ONE_DAY, AccountId, AppName, Window
 from harvester.usage import Sending
-from tests.landing import schema_3
+from tests.landing import schema_3, schema_4
 from tests.landing.helpers import ACCOUNT, unprivileged_folder
 from tests.landing.test_ledger import NOW, published
 
@@ -161,12 +161,22 @@ def old_2(state_dir: Path, more: str = "") -> Path:
 
 def old_3(state_dir: Path, more: str = "") -> Path:
     """A ledger as version 3 of the schema made it."""
+    return with_usage(state_dir, schema_3.DDL, more)
+
+
+def old_4(state_dir: Path, more: str = "") -> Path:
+    """A ledger as version 4 of the schema made it."""
+    return with_usage(state_dir, schema_4.DDL, more)
+
+
+def with_usage(state_dir: Path, ddl: str, more: str) -> Path:
+    """A ledger of version 3 or later, with a few days, a receipt, and what an app sent."""
     last = (LAST_MINUTE + 1) * 60
     app_seal, seal = f"{last}000 % 2147483647 * 31 - 7 - 11", f"{LAST_MINUTE} * 31 + 42 * 7"
     app = f"'main', {last}.0, 0.0, 0, NULL, NULL, ({app_seal}) % 2147483629"
     usage = f"'main', {LAST_MINUTE}, 42, ({seal}) % 2147483629"
     entries = f"INSERT INTO apps VALUES ({app}); INSERT INTO usage VALUES ({usage});"  # noqa: S608 - the test's own words
-    return with_days(state_dir, schema_3.DDL, f"{entries} {more}")
+    return with_days(state_dir, ddl, f"{entries} {more}")
 
 
 def with_days(state_dir: Path, ddl: str, more: str) -> Path:
@@ -190,7 +200,7 @@ def with_days(state_dir: Path, ddl: str, more: str) -> Path:
 
 
 Maker = Callable[[Path], Path]
-makers = pytest.mark.parametrize("make", [old, old_2, old_3])
+makers = pytest.mark.parametrize("make", [old, old_2, old_3, old_4])
 
 
 def assert_migrated(ledger: Ledger) -> None:
@@ -287,7 +297,8 @@ def test_falsified_day_of_an_older_schema(way: Callable[[Path], Ledger], tmp_pat
 
 @ways
 @pytest.mark.parametrize(
-    ("make", "already"), [(old, "arrivals"), (old, "apps"), (old_2, "apps"), (old_2, "poison"), (old_3, "rolls")]
+    ("make", "already"),
+    [(old, "arrivals"), (old, "apps"), (old_2, "apps"), (old_2, "poison"), (old_3, "rolls"), (old_4, "pauses")],
 )
 def test_migration_that_fails(
     make: Callable[[Path, str], Path], already: str, way: Callable[[Path], Ledger], tmp_path: Path
@@ -315,7 +326,7 @@ def test_older_schema_that_may_not_be_written() -> None:
 def test_migration_that_the_database_ends_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """When the database has ended a failing migration by itself the cause is told, not that nothing is to undo."""
     monkeypatch.setattr(
-        "harvester.landing.ledger.database.MIGRATE", {1: "ROLLBACK;", 2: "SELECT * FROM nowhere;", 3: ""}
+        "harvester.landing.ledger.database.MIGRATE", {1: "ROLLBACK;", 2: "SELECT * FROM nowhere;", 3: "", 4: ""}
     )
     path = old(tmp_path)
     with pytest.raises(StorageError, match="nowhere"):

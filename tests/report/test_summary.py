@@ -122,6 +122,7 @@ SIGINT, SIGTERM = ExitCode.INTERRUPTED, ExitCode.TERMINATED
         ("complete unfinished", {"not_begun": 1}, None, ExitCode.BUDGET),
         ("unfinished failed", {"not_begun": 1}, None, ExitCode.PARTIAL),  # failing needs a person, the budget does not
         ("complete failed", {"no_token_works": True}, None, ExitCode.NO_TOKEN),
+        ("complete failed", {"renewals_failed": True}, None, ExitCode.BUDGET),  # nothing was said against a token
         ("unfinished", {"no_token_works": True, "not_begun": 1}, None, ExitCode.NO_TOKEN),
         ("complete", {"not_begun": 1}, SIGINT, ExitCode.INTERRUPTED),
         ("unfinished", {}, SIGTERM, ExitCode.TERMINATED),
@@ -367,6 +368,8 @@ def test_words_compare_prediction_and_truth() -> None:
     assert "\n  predicted 3,582 requests, took 3,614 (+0.9 %)" in in_words(report)
     assert "(-100.0 %)" in in_words(replace(report, walked=0))
     assert "predicted" not in in_words(ended(outcome(1)))
+    timed = replace(report, predicted_s=3600.0, requests={AppName("main"): 3614})
+    assert "\n  took 1:02:03, 1:00:00 predicted (+3 %) · run " in in_words(timed)
 
 
 def test_nothing_is_left_of_a_complete_run() -> None:

@@ -110,7 +110,7 @@ def _bug(on: Stage, line: str) -> Exception:
         "harvester.api.transport.AiohttpTransport.send",
         "harvester.api.tokens.renewing.Renewer.renew",
         "harvester.landing.marks.Marks.account_committed",
-        "harvester.harvest.run.fold",
+        "harvester.harvest.books.fold",
         "harvester.harvest.closing.as_json",
     ],
 )

@@ -60,7 +60,9 @@ class TestTheProgram:
                 told = program(*words.split(), here.config, **env)
                 assert "Traceback" not in told.stderr
                 said += told.stdout + told.stderr
-            here.look(done.stdout, done.stderr, said)
+            page = tmp_path / "page.html"
+            told = program("report", here.config, "--output", page, **env)
+            here.look(done.stdout, done.stderr, said + told.stdout + told.stderr + page.read_text(encoding="utf-8"))
 
     @pytest.mark.parametrize("renewal", list(Renewal))
     def test_renewals(self, renewal: str, tmp_path: Path) -> None:

@@ -39,6 +39,9 @@ class TestTerminal:
             done = program(*command.split(), config, **environment(PLAIN))
             assert "Traceback" not in done.stderr, done.stderr
             assert all(one.isprintable() or one == "\n" for one in done.stdout + done.stderr), command
+        page = tmp_path / "page.html"
+        assert program("report", config, "--output", page, **environment(PLAIN)).returncode == 0
+        assert all(one.isprintable() or one == "\n" for one in page.read_text(encoding="utf-8"))
         export = program("accounts", "export", config, "-", **environment(PLAIN))
         assert "two" in export.stdout
         assert all(one.isprintable() or one == "\n" for one in export.stdout)

@@ -262,7 +262,7 @@ class Quota:
             self._steering.struck(self._own, now, self._pauses.strikes_at(what, now))
             self._keep_to_the_quota()
         if is_new:
-            self._words.refused(what, text)
+            self._words.refused(what, text, self._pauses.until)
         self.traffic.wake()
 
     def failed(self, permit: Permit, what: Failed) -> None:

@@ -57,8 +57,10 @@ class Words:
         reason = self._reason if wait.until - now > 1 else ""
         log.warning("%s%s", self._traffic.told(wait), reason, extra=TOLD)
 
-    def refused(self, limit: Limit, text: str) -> None:
-        """The API refused a request for a limit."""
+    def refused(self, limit: Limit, text: str, until: float) -> None:
+        """The API refused a request for a limit: the app pauses up to loop time `until`."""
+        if limit is not Limit.SECOND:
+            self._traffic.paused(self._app, until, limit.value)
         self._refusals[limit] = self._refusals.get(limit, 0) + 1
         self._reason = f" ({text})"
 

@@ -19,11 +19,15 @@ from harvester.api.traffic.crowd import Crowd
 from harvester.api.traffic.places import Places
 from harvester.api.traffic.retries import Retries
 from harvester.errors import QuotaSpent
-from harvester.model import AccountId
+from harvester.model import AccountId, AppName
+from harvester.usage import Pause
 
 log = logging.getLogger(__name__)
 
 _TIME_ENDS: Final = "the run's time (--max-duration) would end while it waits for"
+_DOWN: Final = "the API is down"
+_PAUSES_KEPT: Final = 500
+"""Of a run: those before are in the ledger by then."""
 
 
 class Traffic:
@@ -55,6 +59,7 @@ class Traffic:
         self._accounts = accounts
         self.notes: list[str] = []
         """What a person should know of afterwards."""
+        self._pauses: list[Pause] = []
         self._budget = budget or Budget()
         self._crowd = Crowd(most=in_flight, allowed=in_flight)
         self._places = Places(in_flight)
@@ -113,6 +118,24 @@ class Traffic:
                 return Over(f"{_TIME_ENDS} {decision.why}") if decision.why else late
         return decision
 
+    def paused(self, app: AppName, until: float, why: str) -> None:
+        """An app sends nothing up to loop time `until`."""
+        self._paused(app, anyio.current_time(), until, why)
+
+    @property
+    def pauses(self) -> list[Pause]:
+        """The latest pauses of the run; of an API that is down now, up to now."""
+        if not self._circuit.is_open or self._circuit.since is None:
+            return self._pauses
+        return [*self._pauses, self._pause(None, self._circuit.since, anyio.current_time(), _DOWN)]
+
+    def _paused(self, app: AppName | None, since: float, until: float, why: str) -> None:
+        self._pauses = [*self._pauses[1 - _PAUSES_KEPT :], self._pause(app, since, until, why)]
+
+    def _pause(self, app: AppName | None, since: float, until: float, why: str) -> Pause:
+        begins, ends = (round(self.wall() + at - anyio.current_time(), 1) for at in (since, until))
+        return Pause(app=app, since=begins, until=ends, why=why)
+
     @property
     def has_place(self) -> bool:
         """Whether a place in flight is free and nobody waits for it; none is while the API is slow or failing."""
@@ -170,6 +193,7 @@ class Traffic:
         if self._circuit.is_open and self._circuit.since is not None:
             down = f"the API was down for {now - self._circuit.since:,.0f} s"
             log.warning("%s; it answers again", down)
+            self._paused(None, self._circuit.since, now, _DOWN)
             self.notes.append(f"{down}, since {self.clock(self._circuit.since)}: {self._circuit.text}")
         was_open, self._circuit = self._circuit.is_open, circuits.answered(self._circuit, account_id)
         if was_open:

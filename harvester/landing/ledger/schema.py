@@ -2,7 +2,7 @@
 
 from typing import Final
 
-SCHEMA_VERSION: Final = 4
+SCHEMA_VERSION: Final = 5
 
 
 _WEIGHTS: Final = (31, 7, 3, 5, 11, 13, 17)
@@ -180,13 +180,22 @@ CREATE TABLE hints (  -- what was found out about the API's open questions: neve
     at REAL NOT NULL            -- Unix time
 ) WITHOUT ROWID;
 """
+_PAUSES: Final = """
+CREATE TABLE pauses (  -- when nothing was sent, since the API had refused it or was down: only people read it
+    app TEXT NOT NULL,          -- '' for all apps
+    since REAL NOT NULL,        -- Unix time
+    until REAL NOT NULL,        -- Unix time; it may have ended before, with its run
+    why TEXT NOT NULL,
+    PRIMARY KEY (app, since)
+) WITHOUT ROWID;
+"""
 SOUND: Final = {
     "days": (_SOUND_DAY, "a day"),
     "apps": (_SOUND_APP, "what an app told of itself"),
     "usage": (_SOUND_USAGE, "what an app sent"),
 }
 """Table → what holds of every row, and what such a row is; SQLite looks at it only where it may write."""
-CREATE: Final = f"{_DAYS}{_RECEIPTS}{_NEW_TABLES}{_USAGE}{_ACCOUNTS} PRAGMA user_version = {SCHEMA_VERSION};"
+CREATE: Final = f"{_DAYS}{_RECEIPTS}{_NEW_TABLES}{_USAGE}{_ACCOUNTS}{_PAUSES} PRAGMA user_version = {SCHEMA_VERSION};"
 """A new ledger."""
 _OLD_SEAL: Final = seal_of("account_id", "day", "complete", "0", "calls", "NULL", "day + 1")
 _FROM_1: Final = f"""
@@ -220,5 +229,6 @@ DROP TABLE usage_2;
 PRAGMA user_version = 3;
 """  # noqa: S608 - our own words only
 _FROM_3: Final = f"{_ACCOUNTS} PRAGMA user_version = 4;"
-MIGRATE: Final = {1: _FROM_1, 2: _FROM_2, 3: _FROM_3}
+_FROM_4: Final = f"{_PAUSES} PRAGMA user_version = 5;"
+MIGRATE: Final = {1: _FROM_1, 2: _FROM_2, 3: _FROM_3, 4: _FROM_4}
 """A ledger of that version → of the next."""

@@ -20,7 +20,7 @@ from typing import Final, TextIO
 from harvester.landing.ledger.database import Database
 from harvester.landing.ledger.schema import seal_of, seal_of_app
 from harvester.model import AccountId, AppName
-from harvester.usage import HEARTBEAT_S, MINUTES_KEPT, Experience, Sending
+from harvester.usage import HEARTBEAT_S, MINUTES_KEPT, Experience, Pause, Sending
 
 _SILENT_S: Final = 2 * HEARTBEAT_S
 """So long after its last word a run that was killed may have been sending."""
@@ -167,6 +167,21 @@ class Usage(Database):
         with self._transaction() as db:
             db.execute(_MAKE_APP, {"app": app})
             db.execute(_LEARN, {"app": app, "per_minute": per_minute, "learned_at": float(at)})
+
+    def remember_pauses(self, pauses: Iterable[Pause], at: float) -> None:
+        """Notes pauses, in place of what was said of them before; they are forgotten with the minutes around them.
+
+        Args:
+            pauses: Of this run, those that are new or not as they were.
+            at: Unix time, now.
+
+        Raises:
+            StorageError: Nothing of it was noted.
+        """
+        with self._transaction() as db:
+            db.execute("DELETE FROM pauses WHERE until <= ?", (at - _REMEMBERED * 60,))
+            values = [(one.app or "", one.since, one.until, one.why) for one in pauses]
+            db.executemany("INSERT OR REPLACE INTO pauses VALUES (?,?,?,?)", values)
 
     def experience(
         self, accounts: Iterable[AccountId], page_size: int, since: date, walked_since: datetime | None = None

@@ -1,6 +1,7 @@
 import logging
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from math import inf
 
 import anyio
@@ -13,6 +14,7 @@ from harvester.api.traffic import Budget, Traffic
 from harvester.api.traffic.circuit import Failed
 from harvester.errors import QuotaSpent
 from harvester.model import AccountId
+from harvester.usage import Pause
 from tests.api.helpers import APP, NOW_S
 from tests.virtual_time import PureVirtualTimeLoop
 
@@ -122,6 +124,28 @@ class TestWhatPeopleAreTold:
             "the API was down for 1,200 s; it answers again",
         ]
         assert traffic.notes == ["the API was down for 1,200 s, since 08:01:00: nobody is there"]
+
+    async def test_pauses(self) -> None:
+        """A refusal and an outage are kept with their times; one that goes on, up to now; a second is none."""
+        await anyio.sleep(60)
+        traffic = traffic_of()
+        quota = Quota(APP, Limits(), traffic)
+        quota.refused(Permit(60.0), Limit.SECOND, "code 11016")
+        assert traffic.pauses == []
+        quota.refused(Permit(60.0), Limit.MINUTE, "code 11017")
+        begun = traffic.wall()
+        refused = Pause(app=APP, since=begun, until=begun + 60, why="minute quota")
+        assert traffic.pauses == [refused]
+        await anyio.sleep(100)
+        for _ in range(3):
+            traffic.failed(nobody(160.0))
+        await anyio.sleep(5)
+        down = Pause(app=None, since=begun + 100, until=begun + 105, why="the API is down")
+        assert traffic.pauses == [refused, down]
+        await anyio.sleep(5)
+        traffic.answered(0.3, anyio.current_time())
+        await anyio.sleep(50)
+        assert traffic.pauses == [refused, replace(down, until=begun + 110)]
 
     async def test_a_few_failures_are_not_worth_telling(self, caplog: pytest.LogCaptureFixture) -> None:
         """Nor that they are over."""

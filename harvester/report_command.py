@@ -1,0 +1,113 @@
+"""`harvester report`: all that is known, on one HTML page."""
+
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from harvester.errors import ConfigError, Problem
+
+if TYPE_CHECKING:
+    from harvester.config import DayExpr
+
+_NEEDED: Final = ("jinja2", "matplotlib")
+_EXAMPLES: Final = """
+\b
+Examples:
+  harvester report nightly.toml                                  the last 30 days, into report.html
+  harvester report nightly.toml --output /srv/www/calls.html     each morning, after the run
+  harvester report nightly.toml --start 2026-10-01 --end 2026-10-31 --call-days 31
+  harvester report nightly.toml --no-calls                       quick, also for ten thousand accounts
+"""
+
+
+def _day(text: str) -> "DayExpr":
+    from harvester.config import parse_day
+
+    try:
+        return parse_day(text)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+@click.command("report", epilog=_EXAMPLES)
+@click.argument("config", type=click.Path(dir_okay=False, path_type=Path))
+@click.option(
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=Path("report.html"),
+    show_default=True,
+    metavar="FILE",
+    help="Where the page goes; one that is there is replaced, whole or not at all.",
+)
+@click.option("--start", type=_day, metavar="D", help="First day: YYYY-MM-DD, today, yesterday, today-N.")
+@click.option("--end", type=_day, metavar="D", help="Last day; the config's by default.")
+@click.option(
+    "--call-days",
+    type=click.IntRange(min=1),
+    default=7,
+    show_default=True,
+    metavar="N",
+    help="Read the landed calls of the last N days of the page.",
+)
+@click.option("--no-calls", is_flag=True, help="Read no landed calls: nothing is said of their hours and ends.")
+def report_command(config: Path, *, output: Path, call_days: int, no_calls: bool, **days: Any) -> None:
+    """Write all that is known on one HTML page: completeness, requests, calls, who is sick.
+
+    Of the last 30 days, if --start says nothing else. The file needs no network and no scripts, and fits a browser's
+    light or dark colours, and paper. Reads the ledger, the run files and the landed calls, also while a run is going;
+    asks the API nothing and changes nothing. Phone numbers are not even read.
+
+    Exit codes: 0 whatever the page says, 2 usage or config, 4 storage: the ledger or the landing zone cannot be read,
+    the file cannot be written.
+
+    Needs matplotlib and jinja2, which the extra `report` brings: pip install 'harvester[report]'
+    """
+    _need_the_extra()
+    from datetime import datetime
+
+    from harvester.assign import Options, assignment_of
+    from harvester.config import load
+    from harvester.model import BEIJING
+    from harvester.page.gather import Wishes, gather
+    from harvester.page.html import html_of
+    from harvester.page.sections import verdict
+    from harvester.report.logs import set_up
+
+    set_up("text", quiet=False)
+    now_s = time.time()
+    settings = load(config)
+    for note in settings.notes:
+        click.echo(f"note: {note}", err=True)
+    assignment = assignment_of(settings, Options(**days), datetime.fromtimestamp(now_s, BEIJING).date())
+    wishes = Wishes(start_is_chosen=days["start"] is not None, call_days=None if no_calls else call_days)
+    found = gather(assignment, wishes, now_s)
+    _write(output, html_of(found).encode())
+    click.echo(f"{verdict(found)}\n  page {output}")
+
+
+def _need_the_extra() -> None:
+    """Raises `ConfigError` when what draws the page is not installed."""
+    from importlib.util import find_spec
+
+    if missing := [name for name in _NEEDED if find_spec(name) is None]:
+        message = (
+            f"it needs {' and '.join(missing)}, which {'is' if len(missing) == 1 else 'are'} not installed: "
+            f"`{sys.executable} -m pip install 'harvester[report]'`, or in a clone `… -e '.[report]'`"
+        )
+        raise ConfigError([Problem(where="harvester report", message=message)])
+
+
+def _write(path: Path, text: bytes) -> None:
+    """Writes the page whole or not at all; into what is no file, such as a pipe, just so. Raises `StorageError`."""
+    from harvester.disk import storage
+    from harvester.landing.files import replace_whole
+
+    with storage(path, "write"):
+        target = path.resolve()
+        if path.exists() and not path.is_file():
+            path.write_bytes(text)
+        else:
+            replace_whole(target, [text], scratch=target.parent)
