@@ -108,7 +108,7 @@ class Follower:
         failures += _tell(plan, ending, was_unwell=was_unwell)
         found = [failure for failure in failures if failure]
         for failure in found:
-            log.warning("%s", failure)
+            log.error("%s", failure)  # also with --quiet: perhaps nobody else says it
         return found
 
 
