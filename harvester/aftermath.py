@@ -42,6 +42,7 @@ class Follower:
 
     def __init__(self, plan: Aftermath) -> None:
         self._plan = plan
+        self._is_over = False
         self._spans = spans_if_wanted()
         metrics = plan.metrics
         self._is_idle = not (plan.notify or metrics.textfile or metrics.pushgateway or self._spans or figures_wanted())
@@ -61,7 +62,14 @@ class Follower:
 
     def __call__(self, report: Report) -> Report:
         """After a run that has a report: what could not be done is noted in it, and then it is saved again."""
-        failures = self.after(Ending(code=report.exit_code, report=report))
+        return self._noted(report, self.after(Ending(code=report.exit_code, report=report)))
+
+    def failed(self, error: HarvesterError) -> Report | None:
+        """After a run that an error ended: its report, likewise; `None` if it has none."""
+        failures = self.after(_ending(error))
+        return self._noted(error.report, failures) if isinstance(error.report, Report) else None
+
+    def _noted(self, report: Report, failures: Sequence[str]) -> Report:
         if not failures:
             return report
         report = replace(report, notes=(*report.notes, *failures))
@@ -72,7 +80,13 @@ class Follower:
         return report
 
     def after(self, ending: Ending) -> list[str]:
-        """Remembers how a run ended, and says so to all who want to know; gives what could not be done, in words."""
+        """Remembers how a run ended, and says so to all who want to know; gives what could not be done, in words.
+
+        Once: what comes later, such as the end of the process, is no other ending.
+        """
+        if self._is_over:
+            return []
+        self._is_over = True
         plan, now_s = self._plan, time.time()
         failures = [self._spans.close()] if self._spans else []
         if self._is_idle or not plan.config:  # without one, nothing is known of it, nor of where to remember anything
@@ -94,7 +108,7 @@ class Follower:
         failures += _tell(plan, ending, was_unwell=was_unwell)
         found = [failure for failure in failures if failure]
         for failure in found:
-            log.warning("%s", failure)
+            log.error("%s", failure)  # also with --quiet: perhaps nobody else says it
         return found
 
 
@@ -127,7 +141,7 @@ def _ending(error: BaseException) -> Ending:
             return Ending(code=error.exit_code, error=f"{many} with the config or the command line\n{error}")
         case HarvesterError():
             report = error.report if isinstance(error.report, Report) else None
-            return Ending(code=error.exit_code, report=report, error=str(error))
+            return Ending(code=error.exit_code, error=str(error), report=report)
         case _:
             return Ending(code=ExitCode.BUG, error=f"a bug in harvester ({type(error).__name__}); see the run's log")
 

@@ -119,21 +119,19 @@ def run(config: Path, *, dry_run: bool, summary: Path | None, **options: Any) ->
     if dry_run:
         _say_what_would_be_done(config, Options(**options), summary)
         return
-    folder = Path()
-    try:
-        with followed(config) as follow:
-            assignment = _prepare(config, Options(**options))
-            folder = assignment.output_dir
+    with followed(config) as follow:
+        assignment = _prepare(config, Options(**options))
+        try:
             with showing(style) as audience:
                 report = _harvest(assignment, follow.listening(audience))
-            report = follow(report)
-    except HarvesterError as error:
-        if error.report is None:
-            raise
-        click.echo(f"error: {masked(str(error))}", err=True)
-        say_what_was_done(error.report, folder, file=summary, quiet=style.quiet)
-        sys.exit(error.exit_code)
-    say_what_was_done(report, folder, file=summary, quiet=style.quiet)
+        except HarvesterError as error:
+            if error.report is None:
+                raise
+            click.echo(f"error: {masked(str(error))}", err=True)
+            say_what_was_done(follow.failed(error), assignment.output_dir, file=summary, quiet=style.quiet)
+            sys.exit(error.exit_code)
+        report = follow(report)
+    say_what_was_done(report, assignment.output_dir, file=summary, quiet=style.quiet)
     sys.exit(report.exit_code)
 
 

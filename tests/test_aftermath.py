@@ -244,6 +244,29 @@ def test_what_follows_was_read_before_the_run(config: Path, receiver: Receiver) 
     assert receiver.events == ["complete"]
 
 
+def test_an_error_that_comes_with_a_report(config: Path, receiver: Receiver) -> None:
+    """It is told once, though the process ends by it next; what could not be told is noted in that report."""
+    error = StorageError("full")
+    error.report = REPORT
+
+    def end() -> None:
+        with around(config) as follow:
+            assert follow.failed(error) is REPORT
+            sys.exit(error.exit_code)
+
+    with pytest.raises(SystemExit):
+        end()
+    (told,) = receiver.got
+    assert (told["exit_code"], told["calls"]) == (4, 1234)
+    receiver.status = 404
+    with around(config) as follow:
+        noted = follow.failed(error)
+    assert noted
+    assert noted.notes == ("notify[0] (json) was not told of this run: HTTP 404",)
+    saved = json.loads((config.parent / "zone" / "runs" / "r.json").read_bytes())
+    assert saved["notes"] == list(noted.notes)
+
+
 def test_without_webhooks_nothing_follows(tmp_path: Path) -> None:
     """Not even the state directory is looked at."""
     assert followed(tmp_path / "none.toml", lambda: REPORT) is REPORT

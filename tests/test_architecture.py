@@ -78,12 +78,7 @@ FLOORS = (
     {"harvester.sandbox"},
     {"harvester.demo"},
     {"harvester.endings"},
-    {
-        "harvester.accounts_command",
-        "harvester.doctor_command",
-        "harvester.notify_command",
-        "harvester.report_command",
-    },
+    {"harvester.accounts_command", "harvester.doctor_command", "harvester.notify_command", "harvester.report_command"},
     {"harvester.cli"},
     {"harvester.__main__"},
 )

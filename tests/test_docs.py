@@ -51,6 +51,12 @@ def test_the_first_two_shell_blocks_are_one_line_each() -> None:
     assert "pytest" in BLOCKS[1]
 
 
+def test_no_section_stands_there_twice() -> None:
+    """A merge that went wrong is seen."""
+    headings = re.findall(r"^#+ .*$", re.sub(r"^```.*?^```$", "", README, flags=re.MULTILINE | re.DOTALL), re.MULTILINE)
+    assert len(set(headings)) == len(headings)
+
+
 def test_every_command_is_documented() -> None:
     """The README's table of commands names each of them."""
     assert [name for name in commands() if f"`{name}" not in README] == []

@@ -91,7 +91,7 @@ def load_aftermath(path: Path, env: Mapping[str, str] | None = None) -> Aftermat
         written = {key: value for key, value in read_toml(path).items() if key in AFTERMATH}
         tree = _expanded(written, Surroundings(os.environ if env is None else env, folder), findings)
         webhooks = [NotifySection.model_validate(table) for table in _array(tree, "notify")]
-        metrics = MetricsSection.model_validate(tree.get("metrics", {}))
+        metrics = _usable(tree.get("metrics", {}))
         _fill_in(tree)
         output_dir = folder / FilePath().read(_table(tree, "output").get("dir", str(OutputSection().dir)))
         state_dir = folder / FilePath().read(tree["state"]["dir"])
@@ -104,6 +104,14 @@ def load_aftermath(path: Path, env: Mapping[str, str] | None = None) -> Aftermat
         state_dir=state_dir,
         config=path.name,
     )
+
+
+def _usable(table: object) -> MetricsSection:
+    """The table; as if it were empty when it is wrong, which keeps nobody from being told so."""
+    try:
+        return MetricsSection.model_validate(table)
+    except ValidationError:
+        return MetricsSection()
 
 
 def _placed(metrics: MetricsSection, folder: Path) -> MetricsSection:

@@ -19,7 +19,7 @@ class Ending:
     Attributes:
         code: What the shell is told.
         report: What it did; `None` when it ended before it could say so.
-        error: What ended it, for a person, when the report does not say it; no secret is in it.
+        error: What ended it early, for a person; no secret is in it. `None` when nothing did, or the report says it.
     """
 
     code: ExitCode
@@ -62,11 +62,12 @@ def fields(ending: Ending, around: Circumstances) -> Mapping[str, Value]:
 
 
 def _words(ending: Ending, meaning: str) -> tuple[str, str]:
-    if ending.report:
-        first, *lines = in_words(ending.report).splitlines()
+    summary = in_words(ending.report).splitlines() if ending.report else []
+    if ending.report and ending.error is None:
+        first, *lines = summary
     else:
         first, *lines = (ending.error or meaning).splitlines() or [meaning]
-        first = f"FAILED (exit code {int(ending.code)}): {first}"
+        first, lines = f"FAILED (exit code {int(ending.code)}): {first}", lines + summary
     more = len(lines) - _DETAIL_LINES
     if more > 0:
         lines = [*lines[:_DETAIL_LINES], f"  … and {more:,} more lines"]

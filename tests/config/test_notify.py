@@ -79,6 +79,37 @@ def test_mistakes_are_told_before_anything_runs(tmp_path: Path, table: str, wher
     assert message in problems[f"test.toml: {where}"]
 
 
+@pytest.mark.parametrize(
+    ("line", "key", "message"),
+    [
+        ('textfile = "harvester.txt"', "textfile", 'found a name that ends in ".txt"; expected .prom'),
+        ("textfile = 5", "textfile", "expected a path"),
+        ('pushgateway = "pushgateway:9091"', "pushgateway", 'expected "http://HOST[:PORT]"'),
+        ('pushgateway = "http://u:p@gateway"', "pushgateway", "found a URL with a user name"),
+        ('pushgateway = "http://gateway/?a=b"', "pushgateway", "without a user name"),
+        ('per_account = "true"', "per_account", "write it without quotes"),
+        ("per_account = 1", "per_account", "expected true or false"),
+        ("per_acount = true", "per_acount", "did you mean per_account?"),
+    ],
+)
+def test_mistakes_in_metrics(tmp_path: Path, line: str, key: str, message: str) -> None:
+    """Likewise."""
+    problems = problems_of(tmp_path, f"[metrics]\n{line}\n{SMALLEST}")
+    assert list(problems) == [f"test.toml: metrics.{key}"]
+    assert message in problems[f"test.toml: metrics.{key}"]
+
+
+def test_metrics_by_reference(tmp_path: Path) -> None:
+    """A path is relative to the config; a flag may come from the environment."""
+    table = '[metrics]\ntextfile = "${F}.prom"\npushgateway = "http://gateway:9091/"\nper_account = "${P}"\n'
+    found = settings_of(tmp_path, table + SMALLEST, {"F": "h", "P": "true"}).metrics
+    assert (found.textfile, found.pushgateway, found.per_account) == (
+        tmp_path / "h.prom",
+        "http://gateway:9091",
+        True,
+    )
+
+
 def test_only_json_may_go_by_http_to_another_machine(tmp_path: Path) -> None:
     """Within a cluster there is often nothing else; the chat services are always asked by https."""
     (one,) = settings_of(tmp_path, SMALLEST + webhook(service='"json"', url='"http://alerts.monitoring:8080/x"')).notify
@@ -118,6 +149,14 @@ class TestApartFromTheRest:
             settings.output.dir,
             settings.state.dir,
         )
+
+    def test_where_metrics_are_wrong(self, tmp_path: Path) -> None:
+        """People are told all the same."""
+        path = tmp_path / "bad.toml"
+        for metrics in ('textfile = "x.txt"', "textfle = 5", 'pushgateway = "x"'):
+            path.write_text(f"[metrics]\n{metrics}\n{NOTIFY}")
+            found = load_aftermath(path, {})
+            assert (len(found.notify), found.metrics.textfile, found.metrics.pushgateway) == (1, None, None)
 
     @pytest.mark.parametrize(
         "text",

@@ -72,6 +72,14 @@ def test_without_a_report_the_error_is_told() -> None:
     assert fields(Ending(code=ExitCode.BUG), AROUND)["headline"] == "FAILED (exit code 1): a bug"
 
 
+def test_an_error_with_a_report_is_told_with_its_summary() -> None:
+    """What went wrong comes first, then what was done by then, with its figures."""
+    values = fields(Ending(code=ExitCode.STORAGE, error="full.\nFree some space.", report=REPORT), AROUND)
+    assert values["headline"] == "FAILED (exit code 4): full."
+    assert str(values["details"]).startswith("Free some space.\nNOT COMPLETE  2026-10-25..2026-10-31")
+    assert (values["event"], values["exit_code"], values["calls"]) == ("failure", 4, 1234)
+
+
 def test_a_long_error_is_cut() -> None:
     """A hundred bad rows of a CSV are not for a chat."""
     values = fields(Ending(code=ExitCode.USAGE, error="\n".join(map(str, range(101)))), AROUND)
