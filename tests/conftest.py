@@ -35,6 +35,7 @@ def pytest_configure(config: pytest.Config) -> None:
     patch = pytest.MonkeyPatch()
     config.add_cleanup(patch.undo)
     patch.setattr(tempfile, "tempdir", str(root))
+    patch.setenv("TMPDIR", str(root))  # for the processes that run some of the tests each
     patch.setattr(config.option, "basetemp", root / "pytest")
     if sys.dont_write_bytecode:  # hundreds of processes would compile the program anew, each for itself
         patch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)

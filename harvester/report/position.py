@@ -108,7 +108,7 @@ def coarse(seconds: float) -> str:
     whole = max(step, ceil(seconds / step) * step)
     minutes, rest = divmod(whole, 60)
     if minutes < 60:
-        parts = [f"{minutes} min"] * bool(minutes) + [f"{rest} s"] * bool(rest and minutes < 2)
+        parts = [f"{minutes} min"] * bool(minutes) + [f"{rest} s"] * bool(rest)
     else:
         parts = [f"{minutes // 60} h"] + [f"{minutes % 60} min"] * bool(minutes % 60)
     return " ".join(parts)

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from harvester.report.position import coarse, left
@@ -59,6 +59,7 @@ def test_waits_and_budgets() -> None:
 
 
 @given(st.floats(0, 1e6))
+@example(181.0)
 def test_no_finer_than_it_is_known(seconds: float) -> None:
     """Rounded up, by less than a minute beyond two, by ten beyond two hours."""
     units = {"s": 1, "min": 60, "h": 3600}
