@@ -40,10 +40,10 @@ class Surroundings:
         value = self.env.get(name, "")
         if value:
             return value, f"environment variable {shown_variable(name)}"
-        state = "empty" if name in self.env else "not set"
+        state = "is empty" if name in self.env else "is not set"
         if default is None:
-            raise _UnresolvedError(f"environment variable {shown_variable(name)} is {state}; export it first")
-        return default, f"config file, since environment variable {shown_variable(name)} is {state}"
+            raise _UnresolvedError(f"environment variable {shown_variable(name)} {state}; export it first")
+        return default, f"config file, since environment variable {shown_variable(name)} {state}"
 
     def file(self, path: str) -> tuple[str, str]:
         """A file's text without the line break at its end, and its origin."""
