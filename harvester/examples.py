@@ -49,6 +49,10 @@ EXAMPLES: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
             "harvester doctor nightly.toml --no-probe": "ask the API nothing",
             "harvester doctor nightly.toml --account 2045867": "by this one's calls",
         },
+        "harvester notify": {
+            "harvester notify nightly.toml": "who gets it?",
+            "harvester notify nightly.toml --event failure --dry-run": "just look",
+        },
         "harvester accounts": {
             "harvester accounts list nightly.toml": "who is harvested, and why",
             "harvester accounts refresh nightly.toml": "ask the API now",

@@ -116,15 +116,18 @@ def test_each_shell_s_line_loads_its_own_completion() -> None:
 
 def test_every_key_that_is_named_exists() -> None:
     """`[table] key`, and what stands in the TOML blocks."""
-    known = {f"{table.removesuffix('.NAME')}.{key}" for table, section in tables().items() for key in keys(section)}
+    known = {
+        f"{table.strip('[]').removesuffix('.NAME')}.{key}"
+        for table, section in tables().items()
+        for key in keys(section)
+    }
     named = {f"{table.split('.')[0]}.{key}" for table, key in re.findall(r"`\[([a-z]+)(?:\.[A-Z]+)?\] (\w+)", README)}
     blocks = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
     assert len(blocks) >= 4
     for block in blocks:
         for table, inner in tomllib.loads(block).items():
-            several = f"{table}.NAME" in tables()
-            for one in inner.values() if several else [inner]:
-                named |= {f"{table}.{key}" for key in one}
+            several = inner if isinstance(inner, list) else inner.values() if f"{table}.NAME" in tables() else [inner]
+            named |= {f"{table}.{key}" for one in several for key in one}
     assert len(named) > 15
     assert named - known == set()
 
