@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harvester.errors import ExitCode
+from harvester.examples import examples
 
 if TYPE_CHECKING:
     from harvester.config import Settings
@@ -18,18 +19,20 @@ if TYPE_CHECKING:
 _config_argument = click.argument("config", type=click.Path(dir_okay=False, path_type=Path))
 
 
-@click.group("accounts")
+@click.group("accounts", epilog=examples("harvester accounts"))
 def accounts_group() -> None:
     """Say who is harvested: the config's accounts, and those that [discover] tables find."""
 
 
-@accounts_group.command("list")
+@accounts_group.command("list", epilog=examples("harvester accounts list"))
 @_config_argument
 @click.option("--json", "as_json", is_flag=True, help="All of it, as JSON.")
 def list_command(config: Path, *, as_json: bool) -> None:
     """List the enrolled accounts: token, name, status, since when, where from; and who vanished.
 
-    Reads the ledger only, also while a run is going. The exit code is 0 whatever it says.
+    Reads the ledger only, also while a run is going.
+
+    Exit codes: 0 whatever it says, 2 usage or config, 4 the ledger cannot be read.
     """
     from harvester.report import rolls
 
@@ -40,7 +43,7 @@ def list_command(config: Path, *, as_json: bool) -> None:
     click.echo("\n".join([rolls.in_words(found.enrolment), *(f"  note: {note}" for note in found.notes)]))
 
 
-@accounts_group.command("refresh")
+@accounts_group.command("refresh", epilog=examples("harvester accounts refresh"))
 @_config_argument
 def refresh_command(config: Path) -> None:
     """List the accounts of every [discover] table now, and say what changed.
@@ -56,7 +59,10 @@ def refresh_command(config: Path) -> None:
     set_up("text", quiet=False)
     _, assignment = _prepared(config)
     if not assignment.discovery:
-        raise click.UsageError("the config has no [discover.NAME] table: there is nothing to list")
+        raise click.UsageError(
+            "the config has no [discover.NAME] table, so there is nothing to list: its accounts "
+            "are those of [accounts], which `harvester accounts list CONFIG` shows"
+        )
     called, found = anyio.run(refresh, assignment)
     same = [f"{one.table}: nothing changed, {one.size:,} accounts" for one in called.changes.values() if not told(one)]
     for line in (*found.notes, *same):
@@ -66,7 +72,7 @@ def refresh_command(config: Path) -> None:
         sys.exit(ExitCode.NO_TOKEN if len(called.dead) == len(assignment.discovery.tables) else ExitCode.PARTIAL)
 
 
-@accounts_group.command("export")
+@accounts_group.command("export", epilog=examples("harvester accounts export"))
 @_config_argument
 @click.argument("file", type=click.Path(dir_okay=False, allow_dash=True, path_type=Path))
 @click.option("--force", is_flag=True, help="Replace the file if it is there.")
@@ -89,7 +95,9 @@ def export_command(config: Path, file: Path, *, force: bool) -> None:
         return
     if file.exists() and not force:
         raise click.UsageError(f"{file} is there already; --force replaces it")
-    _write(file, text)
+    from harvester.landing.files import hand_over
+
+    hand_over(file, text.encode())
 
 
 def _prepared(config: Path) -> "tuple[Settings, Assignment]":
@@ -107,14 +115,6 @@ def _known(assignment: "Assignment") -> "Roster":
     from harvester.harvest.enrolment import known
 
     return known(assignment, time.time())
-
-
-def _write(file: Path, text: str) -> None:
-    from harvester.disk import storage
-    from harvester.landing.files import replace_whole
-
-    with storage(file, "write"):
-        replace_whole(file, [text.encode()], scratch=file.absolute().parent)
 
 
 def _print_json(value: object) -> None:

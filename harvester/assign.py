@@ -132,6 +132,6 @@ def _chosen(settings: Settings, ids: Sequence[int]) -> list[Account]:
     by_id = {int(account.id): account for account in settings.accounts}
     unknown = [one for one in ids if one not in by_id]
     if unknown:
-        message = "no enabled account of this id in the config"
+        message = "no enabled account of this id in the config; `harvester accounts list CONFIG` shows who is there"
         raise ConfigError([Problem(where=f"--account {one}", message=message) for one in unknown])
     return [by_id[one] for one in dict.fromkeys(ids)]

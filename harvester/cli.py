@@ -14,6 +14,7 @@ import click
 from harvester import __version__
 from harvester.endings import answer_signals, give_up_printing, guarded, print_anything, report_a_bug, show_problems
 from harvester.errors import ConfigError, ExitCode, HarvesterError
+from harvester.examples import examples
 from harvester.secret import masked
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ class _Lazy(click.Group):
         return found
 
 
-@click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]}, epilog=examples("harvester"))
 @click.version_option(__version__, prog_name="harvester")
 def cli() -> None:
     """Fetch every phone call of every Tencent Ads account, each night, and prove it."""
@@ -96,7 +97,7 @@ def _budget_options(command: Decorated) -> Decorated:
     return command
 
 
-@cli.command()
+@cli.command(epilog=examples("harvester run"))
 @_config_argument
 @_scope_options
 @_budget_options
@@ -172,14 +173,14 @@ def _harvest(assignment: "Assignment", audience: "Audience") -> "Report":
     return anyio.run(partial(harvest, assignment, audience=audience))
 
 
-@cli.command()
+@cli.command(epilog=examples("harvester plan"))
 @_config_argument
 @_scope_options
 @_budget_options
 def plan(config: Path, **options: Any) -> None:
     """Say what a run would do: slices, expected requests, time at the quota, how far a budget goes.
 
-    Asks the API nothing.
+    Asks the API nothing. Exit codes: 0, 2 usage or config, 4 the ledger cannot be read.
     """
     from harvester.assign import Options
     from harvester.harvest.preview import forecast
@@ -187,7 +188,7 @@ def plan(config: Path, **options: Any) -> None:
     click.echo(forecast(_prepare(config, Options(**options))))
 
 
-@cli.command()
+@cli.command(epilog=examples("harvester verify"))
 @_config_argument
 @click.option("--heal", is_flag=True, help="Queue what has to be read again for the next run, set marks right.")
 @click.option("--rebuild", is_flag=True, help="Make a new ledger from the landing zone first: the old one is damaged.")
@@ -210,14 +211,14 @@ def verify(config: Path, *, heal: bool, rebuild: bool, as_json: bool) -> None:
     sys.exit(ExitCode.COMPLETE if found.sound else ExitCode.PARTIAL)
 
 
-@cli.command()
+@cli.command(epilog=examples("harvester status"))
 @_config_argument
 @click.option("--all", "every", is_flag=True, help="Show every account, not just those that lack days.")
 @click.option("--json", "as_json", is_flag=True, help="All of it, as JSON.")
 def status(config: Path, *, every: bool, as_json: bool) -> None:
     """Say through which day each account is complete, what is lacking, and how late calls come.
 
-    Reads the ledger only, also while a run is going. The exit code is 0 whatever it says.
+    Reads the ledger only. Exit codes: 0 whatever it says; 2 usage or config, 4 the ledger cannot be read.
     """
     from harvester.assign import Options
     from harvester.harvest.inspect import status as state_of
@@ -236,12 +237,12 @@ def _json(value: object) -> str:
     return orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()
 
 
-@cli.group("config")
+@cli.group("config", epilog=examples("harvester config"))
 def config_group() -> None:
     """Look at configs."""
 
 
-@config_group.command()
+@config_group.command(epilog=examples("harvester config schema"))
 @click.option("--of", type=click.Choice(["config", "report"]), default="config", show_default=True)
 def schema(of: str) -> None:
     """Print the JSON Schema of a config, for editors, or of a run's report, for programs."""
@@ -250,7 +251,7 @@ def schema(of: str) -> None:
     click.echo(_json(import_module(f"harvester.{of}.schema").schema()))
 
 
-@config_group.command()
+@config_group.command(epilog=examples("harvester config explain"))
 @_config_argument
 def explain(config: Path) -> None:
     """Print the effective settings, each with where it comes from; secrets masked."""
@@ -260,7 +261,7 @@ def explain(config: Path) -> None:
     click.echo(explained(load(config)))
 
 
-@cli.command()
+@cli.command(epilog=examples("harvester demo"))
 def demo() -> None:
     """Harvest the embedded sandbox into ./demo/ and check the result against what the sandbox holds."""
     from harvester.demo import run_demo

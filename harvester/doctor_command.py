@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 
 import click
 
+from harvester.examples import examples
+
 if TYPE_CHECKING:
     from harvester.config import Settings
     from harvester.harvest.checkup.files import Papers
 
 
-@click.command("doctor")
+@click.command("doctor", epilog=examples("harvester doctor"))
 @click.argument("config", type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--no-probe", "probe", flag_value=False, default=True, help="Ask the API nothing.")
 @click.option("--account", type=int, metavar="ID", help="Whose calls show what no document says of the API.")

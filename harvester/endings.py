@@ -53,7 +53,7 @@ def answer_signals() -> None:
     """Until a command takes them itself: SIGTERM ends the program with its own exit code, SIGUSR1 does it no harm."""
 
     def terminated(*_: object) -> NoReturn:
-        click.echo("terminated before anything was begun", err=True)
+        click.echo("terminated before anything was begun: run again", err=True)
         sys.exit(ExitCode.TERMINATED)
 
     if threading.current_thread() is threading.main_thread():  # nobody else may
@@ -68,7 +68,7 @@ def show_problems(error: ConfigError) -> None:
         click.echo(f"error: {problem}", err=True)
     more = len(error.problems) - len(shown)
     many = f"{len(error.problems)} problems" if len(error.problems) != 1 else "1 problem"
-    click.echo(f"{many}{f', {more} not shown' if more else ''}; nothing was asked of the API", err=True)
+    click.echo(f"{many}{f', {more} not shown' if more else ''}; no calls were asked for", err=True)
 
 
 def give_up_printing(error: OSError) -> NoReturn:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from harvester.examples import examples
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
 _EVENTS = ("failure", "partial", "recovered", "complete")
 
 
-@click.command("notify")
+@click.command("notify", epilog=examples("harvester notify"))
 @click.argument("config", type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--event", type=click.Choice(_EVENTS), default="partial", show_default=True, help="What to make up.")
 @click.option("--dry-run", is_flag=True, help="Print what would be said, and send nothing.")

@@ -8,19 +8,12 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from harvester.errors import ConfigError, Problem
+from harvester.examples import examples
 
 if TYPE_CHECKING:
     from harvester.config import DayExpr
 
 _NEEDED: Final = ("jinja2", "matplotlib")
-_EXAMPLES: Final = """
-\b
-Examples:
-  harvester report nightly.toml                                  the last 30 days, into report.html
-  harvester report nightly.toml --output /srv/www/calls.html     each morning, after the run
-  harvester report nightly.toml --start 2026-10-01 --end 2026-10-31 --call-days 31
-  harvester report nightly.toml --no-calls                       quick, also for ten thousand accounts
-"""
 
 
 def _day(text: str) -> "DayExpr":
@@ -32,7 +25,7 @@ def _day(text: str) -> "DayExpr":
         raise click.BadParameter(str(error)) from None
 
 
-@click.command("report", epilog=_EXAMPLES)
+@click.command("report", epilog=examples("harvester report"))
 @click.argument("config", type=click.Path(dir_okay=False, path_type=Path))
 @click.option(
     "--output",
@@ -70,6 +63,7 @@ def report_command(config: Path, *, output: Path, call_days: int, no_calls: bool
 
     from harvester.assign import Options, assignment_of
     from harvester.config import load
+    from harvester.landing.files import hand_over
     from harvester.model import BEIJING
     from harvester.page.gather import Wishes, gather
     from harvester.page.html import html_of
@@ -84,7 +78,7 @@ def report_command(config: Path, *, output: Path, call_days: int, no_calls: bool
     assignment = assignment_of(settings, Options(**days), datetime.fromtimestamp(now_s, BEIJING).date())
     wishes = Wishes(start_is_chosen=days["start"] is not None, call_days=None if no_calls else call_days)
     found = gather(assignment, wishes, now_s)
-    _write(output, html_of(found).encode())
+    hand_over(output, html_of(found).encode())
     click.echo(f"{verdict(found)}\n  page {output}")
 
 
@@ -98,16 +92,3 @@ def _need_the_extra() -> None:
             f"`{sys.executable} -m pip install 'harvester[report]'`, or in a clone `… -e '.[report]'`"
         )
         raise ConfigError([Problem(where="harvester report", message=message)])
-
-
-def _write(path: Path, text: bytes) -> None:
-    """Writes the page whole or not at all; into what is no file, such as a pipe, just so. Raises `StorageError`."""
-    from harvester.disk import storage
-    from harvester.landing.files import replace_whole
-
-    with storage(path, "write"):
-        target = path.resolve()
-        if path.exists() and not path.is_file():
-            path.write_bytes(text)
-        else:
-            replace_whole(target, [text], scratch=target.parent)

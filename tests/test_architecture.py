@@ -74,7 +74,7 @@ FLOORS = (
     {"harvester.page.gather", "harvester.page.sections", "harvester.page.plots"},
     {"harvester.page"},
     {"harvester.assign", "harvester.webhooks"},
-    {"harvester.library", "harvester.aftermath"},
+    {"harvester.library", "harvester.aftermath", "harvester.examples"},
     {"harvester.sandbox"},
     {"harvester.demo"},
     {"harvester.endings"},
@@ -111,7 +111,7 @@ FORBIDDEN = {
 }
 """Rooms that must not know each other though their floors would allow it: (room, what it must not import)."""
 PURE = (
-    "calls", "model", "errors", "standing", "events",
+    "calls", "examples", "model", "errors", "standing", "events",
     "inspection", "record", "plan", "foresight", "roll", "enrolment",
     "api.accounts", "api.codes", "api.protocol", "api.decisions", "api.clock", "api.quota.limits", "api.quota.day",
     "api.quota.pauses", "api.quota.own", "api.quota.figures", "api.quota.learning", "api.quota.steering",

@@ -84,10 +84,12 @@ class AccountsReader:
             if known.token != entry.token:
                 tokens = f"token {shown_name(known.token)} there, {shown_name(entry.token)} here"
                 self.findings.at(
-                    entry.where, f"account {entry.id} is already at {known.where}, with {tokens}; one token reads it"
+                    entry.where,
+                    f"account {entry.id} is already at {known.where}, with {tokens}; one token reads it: keep its line",
                 )
             elif known.enabled != entry.enabled:
                 message = f"account {entry.id} is already at {known.where}, enabled in one place and not in the other"
+                message += "; keep one of them"
                 self.findings.at(entry.where, message)
             else:
                 self.findings.notes.append(

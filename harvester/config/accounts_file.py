@@ -71,7 +71,7 @@ class AccountsFile:
             else:
                 yield from self._entry(number, dict(zip(columns, cells, strict=True)))
         if not number:
-            self.findings.at(self.label, "has no account below its header")
+            self.findings.at(self.label, "has no account below its header; write one on each line")
 
     def _fault(self, number: int, message: str) -> None:
         self.findings.at(f"{self.label}: line {number}", message)
@@ -80,7 +80,9 @@ class AccountsFile:
         try:
             content = path.read_bytes()
         except OSError as error:
-            self.findings.at(self.label, f"cannot be read: {error.strerror}")
+            self.findings.at(
+                self.label, f"cannot be read: {error.strerror}; put the file there, or mend [accounts] file"
+            )
             return None
         if content.startswith(_UTF16):
             self.findings.at(self.label, f"is UTF-16; {_SAVE_AS_UTF8}")
@@ -107,7 +109,9 @@ class AccountsFile:
             try:
                 cells = [cell.strip() for cell in next(csv.reader([line], skipinitialspace=True, strict=True))]
             except csv.Error:
-                self._fault(number, "the quotes do not match")
+                self._fault(
+                    number, 'the quotes do not match; put " before and after a cell, and "" for one inside of it'
+                )
                 continue
             while len(cells) > max(width, 1) and not cells[-1]:
                 cells.pop()
@@ -120,7 +124,9 @@ class AccountsFile:
             for column in columns
             if column not in COLUMNS
         ]
-        faults += [f'column "{column}" appears twice' for column in COLUMNS if columns.count(column) > 1]
+        faults += [
+            f'column "{column}" appears twice; take one of them out' for column in COLUMNS if columns.count(column) > 1
+        ]
         if "account_id" not in columns:
             faults = [_no_header(columns, faults)]
         elif "token" not in columns and len(self.tokens) > 1:

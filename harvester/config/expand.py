@@ -40,10 +40,10 @@ class Surroundings:
         value = self.env.get(name, "")
         if value:
             return value, f"environment variable {shown_variable(name)}"
-        state = "empty" if name in self.env else "not set"
+        state = "is empty" if name in self.env else "is not set"
         if default is None:
-            raise _UnresolvedError(f"environment variable {shown_variable(name)} is {state}")
-        return default, f"config file, since environment variable {shown_variable(name)} is {state}"
+            raise _UnresolvedError(f"environment variable {shown_variable(name)} {state}; export it first")
+        return default, f"config file, since environment variable {shown_variable(name)} {state}"
 
     def file(self, path: str) -> tuple[str, str]:
         """A file's text without the line break at its end, and its origin."""
@@ -52,16 +52,20 @@ class Surroundings:
                 content = stream.read(MAX_FILE_BYTES + 1)
             text = content.decode("utf-8-sig")
         except OSError as error:
-            raise _UnresolvedError(f"file {shown_path(path)} cannot be read: {error.strerror}") from None
+            raise _UnresolvedError(
+                f"file {shown_path(path)} cannot be read: {error.strerror}; put it there, readable for you"
+            ) from None
         except UnicodeDecodeError:
-            raise _UnresolvedError(f"file {shown_path(path)} is not UTF-8 text") from None
+            raise _UnresolvedError(f"file {shown_path(path)} is not UTF-8 text; save it as such") from None
         except ValueError:
-            raise _UnresolvedError("this is no file's path") from None
+            raise _UnresolvedError("this is no file's path; expected ${file:/run/secrets/x}") from None
         if len(content) > MAX_FILE_BYTES:
-            raise _UnresolvedError(f"file {shown_path(path)} is larger than {MAX_FILE_BYTES // 1024} KiB")
+            raise _UnresolvedError(
+                f"file {shown_path(path)} is larger than {MAX_FILE_BYTES // 1024} KiB; put just the value into it"
+            )
         text = text.removesuffix("\n").removesuffix("\r")
         if not text:
-            raise _UnresolvedError(f"file {shown_path(path)} is empty")
+            raise _UnresolvedError(f"file {shown_path(path)} is empty; put the value into it")
         return text, f"file {shown_path(path)}"
 
 

@@ -197,7 +197,8 @@ def _check_references(tree: Tree, findings: Findings) -> None:
     spelled: dict[str, str] = {}
     for name, token in tokens.items():
         if (other := spelled.setdefault(name.casefold(), name)) != name:
-            message = f"differs from [tokens.{shown_name(other)}] in upper and lower case only: one file on some disks"
+            message = f"differs from [tokens.{shown_name(other)}] in upper and lower case only"
+            message += ": one file on some disks; rename one"
             findings.at_key(("tokens", name), message)
         app = token.get("app")
         if not _check_reference(("tokens", name, "app"), app, apps, findings):
@@ -223,5 +224,5 @@ def _check_clients(apps: Mapping[str, Tree], findings: Findings) -> None:
         client = app.get("client_id")
         if isinstance(client, str) and owners.setdefault(client, name) != name:
             other = f"[apps.{shown_name(owners[client])}]"
-            message = f"is the client_id of {other} too; quotas are per app, so an app has one table"
+            message = f"is the client_id of {other} too; quotas are per app: keep one of the two tables"
             findings.at_key(("apps", name, "client_id"), message)

@@ -59,7 +59,7 @@ class WindowSection(Section):
     def _is_not_before_start(cls, end: DayExpr, info: ValidationInfo) -> DayExpr:
         start = info.data.get("start")
         if start is not None and end.surely_before(start):
-            raise ValueError(f"the window ends ({end}) before it starts ({start})")
+            raise ValueError(f"the window ends ({end}) before it starts ({start}); put the earlier day first")
         return end
 
     def between(self, start: DayExpr | None, end: DayExpr | None) -> "WindowSection":
@@ -75,9 +75,12 @@ class WindowSection(Section):
         start, end = self.start.on(today), self.end.on(today)
         if end < start:
             message = f"the window ends ({_read_as(self.end, end)}) before it starts ({_read_as(self.start, start)})"
+            message += "; put the earlier day first, here or by --start and --end"
             raise ConfigError([Problem(where="window.end", message=message)])
         if end > today:
-            message = f"the window ends on {end}, in the future; today is {today} in Beijing"
+            message = (
+                f"the window ends on {end}, in the future; today is {today} in Beijing: name it, or an earlier day"
+            )
             raise ConfigError([Problem(where="window.end", message=message)])
         return Window(start, end)
 

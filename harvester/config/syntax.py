@@ -34,7 +34,9 @@ def read_toml(path: Path) -> dict[str, Any]:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise ConfigError([Problem(where=str(path), message=f"cannot be read: {error.strerror}")]) from None
+        raise ConfigError(
+            [Problem(where=str(path), message=f"cannot be read: {error.strerror}{_advice(error)}")]
+        ) from None
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -45,6 +47,12 @@ def read_toml(path: Path) -> dict[str, Any]:
         return tomllib.loads(text)
     except (ValueError, RecursionError) as error:
         raise ConfigError([_syntax_problem(path.name, text, str(error))]) from None
+
+
+def _advice(error: OSError) -> str:
+    if isinstance(error, FileNotFoundError):
+        return "; name the config that you made: configs/nightly.toml is one to copy and begin with"
+    return "; make it readable for the user that runs harvester" if isinstance(error, PermissionError) else ""
 
 
 def _syntax_problem(file: str, text: str, reason: str) -> Problem:

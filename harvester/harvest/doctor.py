@@ -167,7 +167,7 @@ class _Checkup:
     def _check_the_choice(self) -> None:
         wanted = self._orders.account
         if wanted is not None and wanted not in {account.id for account in self._roster.assignment.accounts}:
-            message = "no enabled account of this id in the config"
+            message = "no enabled account of this id in the config; `harvester accounts list CONFIG` shows who is there"
             raise ConfigError([Problem(where=f"--account {wanted}", message=message)])
 
     async def ask(self, transport: Transport) -> None:

@@ -180,7 +180,10 @@ def _roll(table: Table, ledger: Ledger | None) -> Roll | None:
 def _chosen(enrolment: Enrolment, only: Sequence[int]) -> Sequence[Account]:
     accounts = [one.account for one in enrolment.enrolled]
     by_id = {int(account.id): account for account in accounts}
-    message = "no enabled account of this id in the config, nor on a roll of its [discover] tables"
+    message = (
+        "no enabled account of this id in the config, nor on a roll of its [discover] tables; "
+        "`harvester accounts list CONFIG` shows who is there"
+    )
     if enrolment.unknown:
         message += f"; the accounts of {', '.join(map(str, enrolment.unknown))} are unknown"
     if missing := [one for one in only if one not in by_id]:

@@ -8,7 +8,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-from harvester.disk import make_one, remove, sync_directory
+from harvester.disk import make_one, remove, storage, sync_directory
+from harvester.errors import StorageError
 from harvester.landing.ndjson import compressing
 
 DIGEST_BYTES: Final = 16
@@ -100,6 +101,27 @@ def replace_whole(target: Path, blocks: Iterable[bytes], *, scratch: Path) -> No
         with contextlib.suppress(OSError):
             remove(staged)
         raise
+
+
+def hand_over(path: Path, content: bytes) -> None:
+    """Writes a file that a person asked for, whole or not at all; into what is no file, such as a pipe, just so.
+
+    Raises:
+        StorageError: It cannot be written; the message names this file, never the unfinished one.
+    """
+    with storage(path, "write"):
+        target = path.resolve()
+        if path.exists() and not path.is_file():
+            path.write_bytes(content)
+            return
+        if not target.parent.is_dir():
+            raise StorageError(
+                f"cannot write {path}: there is no folder {target.parent}. Make it, or name another file."
+            )
+        try:
+            replace_whole(target, [content], scratch=target.parent)
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 def _write_durably(path: str, content: Iterable[bytes]) -> bytes:

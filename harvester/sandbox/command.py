@@ -10,13 +10,14 @@ from typing import Any
 
 import click
 
+from harvester.examples import examples
 from harvester.sandbox.grants import SCOPES, Grant
 from harvester.sandbox.options import switch_options
 from harvester.sandbox.switches import REFRESH, Switches
 from harvester.sandbox.world import World, beijing_day
 
 
-@click.command("sandbox")
+@click.command("sandbox", epilog=examples("harvester sandbox"))
 @click.option("--port", type=click.IntRange(0, 65_535), default=8080, show_default=True, help="0 takes a free one.")
 @click.option("--accounts", type=click.IntRange(min=1), default=20, show_default=True, help="How many accounts.")
 @click.option("--seed", type=int, default=1, show_default=True, help="Another seed, another world, other faults.")
@@ -57,7 +58,11 @@ def sandbox_command(port: int, today: dt.datetime | None, write_config: Path | N
     try:
         anyio.run(_serve, world, switches, port, write_config)
     except OSError as error:
-        doing = f"cannot write {error.filename}" if error.filename else f"cannot serve on port {port}"
+        doing = (
+            f"cannot write {error.filename}"
+            if error.filename
+            else f"cannot serve on port {port} (--port 0 takes a free one)"
+        )
         raise click.ClickException(f"{doing}: {error.strerror or error}") from error
 
 

@@ -147,8 +147,9 @@ def test_duplicates_that_disagree_are_a_problem(tmp_path: Path) -> None:
     problems = problems_of(tmp_path, APPS + TWO_TOKENS + '[accounts]\nfile = "a.csv"\n')
     assert problems == {
         "a.csv: line 3": "account 1 is already at a.csv: line 2, with token agency-a there, agency-b here; "
-        "one token reads it",
-        "a.csv: line 5": "account 2 is already at a.csv: line 4, enabled in one place and not in the other",
+        "one token reads it: keep its line",
+        "a.csv: line 5": "account 2 is already at a.csv: line 4, enabled in one place and not in the other; "
+        "keep one of them",
     }
 
 
