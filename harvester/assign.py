@@ -31,7 +31,6 @@ class Options:
         again: Read complete days too.
         max_requests: The run's budget.
         max_duration_s: The run's time.
-        progress: Whether to log a line a minute.
     """
 
     start: DayExpr | None = None
@@ -40,7 +39,6 @@ class Options:
     again: bool = False
     max_requests: int | None = None
     max_duration_s: float | None = None
-    progress: bool = True
 
 
 def assignment_of(settings: Settings, options: Options, today: date) -> Assignment:
@@ -83,7 +81,6 @@ def assignment_of(settings: Settings, options: Options, today: date) -> Assignme
         give_up_after_s=settings.retry.give_up_after_s,
         max_requests=options.max_requests,
         max_duration_s=options.max_duration_s,
-        progress=options.progress,
     )
 
 

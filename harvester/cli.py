@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from harvester import __version__
-from harvester.endings import give_up_printing, guarded, report_a_bug, show_problems
+from harvester.endings import answer_signals, give_up_printing, guarded, print_anything, report_a_bug, show_problems
 from harvester.errors import ConfigError, ExitCode, HarvesterError
 from harvester.secret import masked
 
 if TYPE_CHECKING:
     from harvester.assign import Options
+    from harvester.events import Audience
     from harvester.harvest.assignment import Assignment
     from harvester.report.summary import Report
 
@@ -107,29 +108,44 @@ def _budget_options(command: Decorated) -> Decorated:
 @click.option("--summary", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Report, as JSON.")
 @click.option("--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @click.option("--quiet", is_flag=True, help="Print nothing but errors, and what is lacking.")
-@click.option("--no-progress", "progress", flag_value=False, default=True, help="No line of progress each minute.")
-def run(config: Path, *, dry_run: bool, summary: Path | None, log_format: str, quiet: bool, **options: Any) -> None:
+@click.option("--no-progress", "progress", flag_value=False, default=True, help="Do not show how it goes on.")
+def run(config: Path, *, dry_run: bool, summary: Path | None, **options: Any) -> None:
     """Harvest all that is due: the nightly job.
 
     Exit codes: 0 complete, 2 usage or config, 3 partial, 4 storage, 5 no token works, 8 budget ended first,
     11 another run holds the lock, 130/143 interrupted, 1 a bug.
     """
     from harvester.assign import Options
-    from harvester.report.logs import set_up
+    from harvester.show import Style, say_what_was_done, showing
 
-    set_up(log_format, quiet=quiet)
-    assignment = _prepare(config, Options(**options))
+    style = Style(**{name: options.pop(name) for name in ("log_format", "quiet", "progress")})
     if dry_run:
-        click.echo(_forecast(assignment))
+        _say_what_would_be_done(config, Options(**options), summary)
         return
-    report = _harvest(assignment)
-    if summary:
-        _write_summary(summary, report)
-    if not quiet or report.exit_code:
-        from harvester.report.summary import in_words
-
-        click.echo(f"{in_words(report)}\n  files {assignment.output_dir}", err=quiet)
+    assignment = _prepare(config, Options(**options))
+    try:
+        with showing(style) as audience:
+            report = _harvest(assignment, audience)
+    except HarvesterError as error:
+        if error.report is None:
+            raise
+        click.echo(f"error: {masked(str(error))}", err=True)
+        say_what_was_done(error.report, assignment.output_dir, file=summary, quiet=style.quiet)
+        sys.exit(error.exit_code)
+    say_what_was_done(report, assignment.output_dir, file=summary, quiet=style.quiet)
     sys.exit(report.exit_code)
+
+
+def _say_what_would_be_done(config: Path, options: "Options", summary: Path | None) -> None:
+    from harvester.harvest.preview import foretold
+
+    text, values = foretold(_prepare(config, options))
+    click.echo(text)
+    if summary:
+        from harvester.disk import storage
+
+        with storage(summary, "write"):
+            summary.write_text(_json(values) + "\n")
 
 
 def _prepare(config: Path, options: "Options") -> "Assignment":
@@ -145,22 +161,16 @@ def _prepare(config: Path, options: "Options") -> "Assignment":
     return assignment_of(settings, options, datetime.now(BEIJING).date())
 
 
-def _harvest(assignment: "Assignment") -> "Report":
+def _harvest(assignment: "Assignment", audience: "Audience") -> "Report":
+    from functools import partial
+
     import anyio
 
     from harvester.harvest.run import harvest
     from harvester.tuning import tune
 
     tune()
-    return anyio.run(harvest, assignment)
-
-
-def _write_summary(path: Path, report: "Report") -> None:
-    from harvester.disk import storage
-    from harvester.harvest.run import as_json
-
-    with storage(path, "write"):
-        path.write_bytes(as_json(report))
+    return anyio.run(partial(harvest, assignment, audience=audience))
 
 
 @cli.command()
@@ -238,11 +248,12 @@ def config_group() -> None:
 
 
 @config_group.command()
-def schema() -> None:
-    """Print the JSON Schema of a config, for editors."""
-    from harvester.config import schema as schema_of
+@click.option("--of", type=click.Choice(["config", "report"]), default="config", show_default=True)
+def schema(of: str) -> None:
+    """Print the JSON Schema of a config, for editors, or of a run's report, for programs."""
+    from importlib import import_module
 
-    click.echo(_json(schema_of()))
+    click.echo(_json(import_module(f"harvester.{of}.schema").schema()))
 
 
 @config_group.command()
@@ -265,6 +276,8 @@ def demo() -> None:
 
 def main() -> None:
     """Entry point: turns every error into its message on stderr and its exit code."""
+    print_anything()
+    answer_signals()
     try:
         with guarded():
             sys.exit(cli.main(standalone_mode=False))

@@ -2,7 +2,9 @@
 
 import contextlib
 import errno
+import io
 import os
+import signal
 import sys
 import threading
 import traceback
@@ -39,6 +41,24 @@ def guarded() -> Iterator[None]:
         yield
     finally:
         sys.unraisablehook, threading.excepthook = before
+
+
+def print_anything() -> None:
+    """What stdout cannot show, such as a dot where all is ASCII, is written as an escape: no summary fails for it."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+
+def answer_signals() -> None:
+    """Until a command takes them itself: SIGTERM ends the program with its own exit code, SIGUSR1 does it no harm."""
+
+    def terminated(*_: object) -> NoReturn:
+        click.echo("terminated before anything was begun", err=True)
+        sys.exit(ExitCode.TERMINATED)
+
+    if threading.current_thread() is threading.main_thread():  # nobody else may
+        signal.signal(signal.SIGTERM, terminated)
+        signal.signal(signal.SIGUSR1, signal.SIG_IGN)
 
 
 def show_problems(error: ConfigError) -> None:

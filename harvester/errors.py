@@ -43,9 +43,15 @@ class ExitCode(IntEnum):
 
 
 class HarvesterError(Exception):
-    """Base of all of them."""
+    """Base of all of them.
+
+    Attributes:
+        exit_code: What it ends a run with.
+        report: What the run had done by then, a `harvester.report.summary.Report`; `None` when no run was going.
+    """
 
     exit_code = ExitCode.BUG
+    report: object | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

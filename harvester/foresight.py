@@ -51,6 +51,8 @@ class Expected:
         own_days: Days never read, taken for the account's mean.
         fleet_days: Days never read of an account that nothing is known of, taken for the mean of all accounts.
         blind_days: Days that nothing at all is known of; they are taken for empty, so it is *at least* this many.
+        calls: That will be there in the end, those read before included.
+        doubt: By how many requests it may be more or less, since days are guessed; 0 when all were counted before.
     """
 
     requests: float
@@ -59,6 +61,8 @@ class Expected:
     own_days: int = 0
     fleet_days: int = 0
     blind_days: int = 0
+    calls: float = 0.0
+    doubt: float = 0.0
 
 
 class Foresight:
@@ -101,7 +105,9 @@ class Foresight:
         ratio = _ratio(own.requests, own.least) or self._ratio
         if reached and reached.total is not None:
             requests = self._pages(reached.total - reached.calls) * ratio
-            return Expected(requests=requests, spent=reached.requests, known_days=len(window))
+            return Expected(
+                requests=requests, spent=reached.requests, known_days=len(window), calls=float(reached.total)
+            )
         known = [day for day in window if day in counts] if counts else []
         never = len(window) - len(known)
         mean = self._mean if own.calls_a_day is None else own.calls_a_day
@@ -115,6 +121,8 @@ class Foresight:
             own_days=0 if own.calls_a_day is None else never,
             fleet_days=never if own.calls_a_day is None and mean is not None else 0,
             blind_days=never if mean is None else 0,
+            calls=calls + (reached.calls if reached else 0),
+            doubt=spread / self._page_size * ratio,
         )
 
     def _weight(self, window: Window, counts: Mapping[date, int]) -> float:

@@ -98,7 +98,7 @@ async def test_who_failed_for_nights_comes_first_and_nobody_starves(tmp_path: Pa
         assignment = await assigned(tmp_path, SMALL, today, max_requests=28)
         report = await run_again(assignment, SMALL)
         assert report.exit_code is ExitCode.BUDGET
-        assert f"  left: {report.left.total} slices" in in_words(report)
+        assert f"  left: {report.left.total} slice" in in_words(report)
         left = lacking(assignment)
         if today == days[2]:
             assert [one for one in dead if left[one]] == [], "theirs were the oldest debts"
@@ -129,12 +129,14 @@ async def test_the_second_night_is_predicted(tmp_path: Path) -> None:
     assert (first.predicted, first.walked) == (0.0, 0), "nothing was known"
     assert "predicted" not in in_words(first)
     assignment = await assigned(tmp_path, FLEET)
-    [requests] = said(forecast(assignment, NOW_S), r"^about ([\d,]+) requests expected, 0:00:1\d at the quota$")
+    [requests] = said(
+        forecast(assignment, NOW_S), r"^about ([\d,]+) requests expected \([\d,]+ to [\d,]+\), 0:00:1\d at the quota$"
+    )
     report = await run_again(assignment, FLEET)
     assert report.walked == sum(report.requests.values())
     assert report.predicted == pytest.approx(report.walked, rel=0.03)
     assert requests == round(report.predicted)
-    [predicted, took] = said(in_words(report), r"^  predicted ([\d,]+) requests, took ([\d,]+) \([+-]\d\.\d %\)$")
+    [predicted, took] = said(in_words(report), r"^  predicted ([\d,]+) requests, took ([\d,]+) \([+-]\d\.\d %\)")
     assert (predicted, took) == (requests, report.walked)
     saved = orjson.loads((tmp_path / "runs" / f"{report.run_id}.json").read_bytes())
     assert (saved["predicted"], saved["walked"], saved["left"]) == (predicted, took, [])

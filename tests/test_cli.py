@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import jsonschema
 import orjson
 import pytest
 
@@ -124,7 +125,7 @@ def test_window_and_accounts_are_chosen_on_the_command_line(served: Served) -> N
     account = int(served.config.with_suffix(".accounts.csv").read_text().splitlines()[1])
     done = harvester("run", served.config, "--account", str(account), "--start", "today-3", "--end", "today-2")
     assert done.returncode == 0
-    assert "accounts 1 · slices 1 of 1" in done.stdout
+    assert "1 account · 2 days · 1 of 1 slice complete" in done.stdout
     assert len(list(served.landing.glob("dt=*"))) == 2
     assert {path.name for path in served.landing.glob("dt=*/*")} == {f"account_id={account}"}
     unknown = harvester("run", served.config, "--account", "5")
@@ -145,7 +146,7 @@ def test_a_partial_run_names_what_is_missing(tmp_path: Path) -> None:
     assert done.returncode == 3
     assert done.stdout.startswith("NOT COMPLETE")
     assert "denied (1; new today): code 12201" in done.stdout
-    assert "authorise the app, or take it out (enabled = false)" in done.stdout
+    assert "authorise the app, or take it out (enabled = false)" in " ".join(done.stdout.split())
     assert "20000562" in done.stdout
 
 
@@ -215,12 +216,13 @@ def test_a_signal_stops(number: signal.Signals, code: int, tmp_path: Path) -> No
             assert "4 accounts" in process.stderr.readline()
             served.wait_for_requests(1)
             process.send_signal(number)
-            assert "open slices are being saved" in process.stderr.readline()
+            assert re.search(r"stopping: (1 open slice is|\d open slices are) being saved", process.stderr.readline())
             out = process.stdout.read()
         assert process.returncode == code
     assert out.startswith("NOT COMPLETE")
-    assert "stopped on request; the next run goes on from here" in out
-    assert re.search(r"left: 4 slices \(\d (was|were) open\), at least 4 requests; the next run goes on with them", out)
+    assert {130: "ended by: interrupt (SIGINT)", 143: "ended by: request (SIGTERM)"}[code] in out
+    left = r"left: 4 slices \(\d (was|were) open\), at least 4 requests; the next run goes on with them"
+    assert re.search(left, " ".join(out.split()))
     assert not list(served.landing.glob("dt=*"))
 
 
@@ -247,8 +249,9 @@ def test_json_logs_are_one_object_a_line(tmp_path: Path) -> None:
         done = harvester("run", served.config, "--log-format", "json", "--max-duration", "1s")
     lines = [orjson.loads(line) for line in done.stderr.splitlines()]
     assert lines
-    assert all(set(line) == {"at", "level", "logger", "message"} for line in lines)
-    assert any("HTTP 503" in line["message"] for line in lines)
+    logged = [line for line in lines if line["event"] == "log"]
+    assert all(set(line) == {"at", "event", "level", "logger", "message"} for line in logged)
+    assert any("HTTP 503" in line["message"] for line in logged)
 
 
 def test_the_demo_proves_itself(tmp_path: Path) -> None:
@@ -304,7 +307,7 @@ def test_a_bug_is_told_without_secrets(
     config = '[apps.main]\nclient_id = "1"\n[tokens.a]\naccess_token = "se/cret-token"\n[accounts]\nids = [5]\n'
     (tmp_path / "nightly.toml").write_text(config)
 
-    async def stumble(*_: object) -> None:
+    async def stumble(*_: object, **__: object) -> None:
         raise ZeroDivisionError("at https://api/?access_token=se%2Fcret-token, that is se/cret-token")
 
     monkeypatch.setattr("harvester.harvest.run.harvest", stumble)
@@ -315,3 +318,95 @@ def test_a_bug_is_told_without_secrets(
     printed = capsys.readouterr().err
     assert "ZeroDivisionError: at https://api/?access_token=***, that is ***" in printed
     assert "This is a bug in harvester" in printed
+
+
+def test_who_asks_is_told_and_nothing_is_killed(tmp_path: Path) -> None:
+    """SIGUSR1 prints where a run stands, whatever is shown of it; as an event under JSON."""
+    for options, begins in ((["--quiet"], "run 2"), (["--no-progress"], "run 2"), (["--log-format", "json"], "{")):
+        folder = tmp_path / options[0]
+        folder.mkdir()
+        with sandbox(folder, "--latency", "200ms") as served:
+            served.edit("page_size = 100", "page_size = 20")
+            with subprocess.Popen(
+                [*HARVESTER, "run", str(served.config), *options],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            ) as process:
+                served.wait_for_requests(3)
+                process.send_signal(signal.SIGUSR1)
+                _, err = process.communicate(timeout=60)
+            assert process.returncode == 0
+            told = [line for line in err.splitlines() if "slices" in line and '"slice_done"' not in line]
+            assert told
+            assert any(line.startswith(begins) for line in err.splitlines())
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
+def test_signals_before_the_run_begins(number: signal.Signals, served: Served) -> None:
+    """SIGTERM has its own exit code from the first moment on; SIGUSR1 never kills."""
+    code = (
+        "import os, signal, sys, harvester.cli as c\n"
+        "def prepare(*_):\n"
+        f"    os.kill(os.getpid(), {int(number)})\n"
+        "    sys.exit(0)\n"
+        "c._prepare = prepare\n"
+        f"sys.argv = ['harvester', 'run', {str(served.config)!r}]\n"
+        "c.main()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)
+    if number == signal.SIGTERM:
+        assert (done.returncode, done.stderr) == (143, "terminated before anything was begun\n")
+    else:
+        assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_dry_run_has_a_summary(served: Served, tmp_path: Path) -> None:
+    """`--dry-run --summary FILE` writes what would be done."""
+    harvester("run", served.config, "--dry-run", "--summary", tmp_path / "plan.json")
+    values = orjson.loads((tmp_path / "plan.json").read_bytes())
+    assert (values["dry_run"], values["slices"], values["at_least"], values["requests_range"]) == (True, 4, True, None)
+    assert values["apps"]["sandbox"]["slices"] == 4
+    assert not served.landing.exists()
+
+
+def test_the_report_s_schema_is_printed(served: Served, tmp_path: Path) -> None:
+    """`config schema --of report` is what a real report is valid against, `--summary` and `runs/` alike."""
+    published = orjson.loads(harvester("config", "schema", "--of", "report").stdout)
+    harvester("run", served.config, "--summary", tmp_path / "summary.json")
+    served.edit("page_size = 100", "page_size = 10")
+    harvester("run", served.config, "--again", "--max-requests", "3")
+    reports = [tmp_path / "summary.json", *served.landing.glob("runs/*.json")]
+    assert len(reports) == 3
+    for path in reports:
+        jsonschema.validate(orjson.loads(path.read_bytes()), published)
+
+
+def test_json_events(served: Served) -> None:
+    """`--log-format json`: every line an object with `at`, `event` and `level`; start first, end last."""
+    done = harvester("run", served.config, "--log-format", "json")
+    lines = [orjson.loads(line) for line in done.stderr.splitlines()]
+    assert all({"at", "event", "level"} <= line.keys() for line in lines)
+    events = [line["event"] for line in lines if line["event"] != "log"]
+    assert (events[0], events[-1], events.count("slice_done")) == ("start", "end", 4)
+    assert lines[-1]["complete"] is True
+
+
+def test_a_wrong_host_is_named(served: Served) -> None:
+    """When nobody can be reached, the host and the key that names it are told."""
+    text = served.config.read_text()
+    served.config.write_text(re.sub(r'base_url = ".*"', 'base_url = "http://127.0.0.1:9"', text))
+    served.edit("[window]", '[retry]\ngive_up_after = "1s"\n[window]')
+    done = harvester("run", served.config)
+    assert done.returncode == 8
+    assert "asked was 127.0.0.1, as [api] base_url says" in " ".join(done.stderr.split())
+    assert "asked was 127.0.0.1" in " ".join(done.stdout.split())
+
+
+def test_a_terminal_that_does_not_know_all(served: Served) -> None:
+    """The summary is printed whatever stdout can show."""
+    done = harvester("run", served.config, PYTHONIOENCODING="iso-8859-5")
+    assert (done.returncode, done.stdout.splitlines()[1]) == (
+        0,
+        r"  4 accounts \xb7 7 days \xb7 4 of 4 slices complete",
+    )

@@ -114,7 +114,7 @@ def test_taken_out_stays_out(served: Served, tmp_path: Path) -> None:
     assert f"{out},sandbox,Taken out,false\n" in exported
     done = harvester("run", served.config)
     assert done.returncode == 0
-    assert "accounts 3" in done.stdout
+    assert "3 accounts" in done.stdout
 
 
 def test_refresh_that_fails(served: Served) -> None:
@@ -183,7 +183,7 @@ def test_a_night_of_accounts_that_find_themselves(served: Served) -> None:
     assert "4 accounts, as listed on" in status.stderr
     assert harvester("verify", served.config).returncode == 0
     one = harvester("run", served.config, "--account", str(ids_of(served)[1]), "--again")
-    assert "accounts 1 · slices 1 of 1" in one.stdout
+    assert "1 account · 7 days · 1 of 1 slice complete" in one.stdout
     unknown = harvester("run", served.config, "--account", "5")
     assert unknown.returncode == 2
     assert "--account 5: no enabled account of this id" in unknown.stderr

@@ -14,7 +14,8 @@ from harvester.api.envelope import Passport
 from harvester.api.protocol import read_figure, read_page, request_calls
 from harvester.api.quota import Limit, Permit, Quota
 from harvester.api.tokens import Tokens
-from harvester.api.tokens.fleet import TOKEN_VERDICTS, Lease
+from harvester.api.tokens.fleet import TOKEN_VERDICTS
+from harvester.api.tokens.keeper import Lease
 from harvester.api.traffic.circuit import Failed
 from harvester.api.transport import Transport
 from harvester.errors import AccountFault, AttemptError, QuotaSpent, RefusedFault, SliceFault
@@ -241,7 +242,9 @@ class Client:
         if traffic.is_down and ask.patient:
             return  # the permit waits until it is up again, which is no fault of this call
         if effort.attempt >= effort.attempts or traffic.is_down:
-            raise SliceFault(f"{effort.attempt} attempts failed, the last one: {fault}", fault.complaint)
+            many = "the only attempt" if effort.attempt == 1 else f"{effort.attempt} attempts"
+            last = "" if effort.attempt == 1 else ", the last one"
+            raise SliceFault(f"{many} failed{last}: {fault}", fault.complaint)
         wait_s = self._retry.backoff_s(effort.attempt, self._around.chance())
         if fault.retry_after_s is not None:
             wait_s = max(wait_s, min(fault.retry_after_s, self._retry.max_backoff_s))

@@ -41,7 +41,6 @@ class Assignment:
         give_up_after_s: How long the API may give no answer at all before the run ends, resumable; `None` for ever.
         max_requests: The run's budget; `None` for any number.
         max_duration_s: The run's time; `None` for any.
-        progress: Whether to log a line a minute.
     """
 
     base_url: str
@@ -66,7 +65,6 @@ class Assignment:
     give_up_after_s: float | None = 1800.0
     max_requests: int | None = None
     max_duration_s: float | None = None
-    progress: bool = True
 
     @property
     def needed(self) -> set[TokenName]:

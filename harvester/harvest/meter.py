@@ -7,14 +7,17 @@ a quota holds also when a run is killed and the next one begins in the same minu
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from urllib.parse import urlsplit
 
 import anyio
 
-from harvester.api.quota import Quota
+from harvester.api.quota import Quota, Reading
+from harvester.api.quota.steering import WORTH_MINDING
 from harvester.api.traffic import Budget, Traffic
 from harvester.harvest.assignment import Assignment
 from harvester.landing.ledger import Ledger
 from harvester.model import AppName
+from harvester.standing import Wait
 from harvester.usage import HEARTBEAT_S, Pause
 
 Words = Sequence[tuple[AppName, int, float]]
@@ -58,6 +61,7 @@ class Meter:
             budget=Budget(requests_left=assignment.max_requests, deadline=deadline),
             patience_s=assignment.give_up_after_s,
             accounts=len(assignment.accounts),
+            where=urlsplit(assignment.base_url).hostname,
         )
         self.quotas = {
             app: Quota(app, limits, traffic, self._ledger.sending(app, now))
@@ -116,10 +120,35 @@ class Meter:
         return {app: quota.sent for app, quota in self.quotas.items()}
 
     @property
+    def readings(self) -> Mapping[AppName, Reading]:
+        """Where each app's quota stands."""
+        return {app: quota.reading for app, quota in self.quotas.items()}
+
+    @property
+    def waits(self) -> list[Wait]:
+        """What is being waited for, for a person: what holds all up, or else what holds up each app."""
+        traffic = self._traffic
+        if traffic is None:
+            return []
+        if traffic.wait and traffic.wait.why:
+            return [Wait(why=traffic.wait.why, until=traffic.moment(traffic.wait.until))]
+        found = ((app, reading.wait) for app, reading in self.readings.items())
+        return [Wait(app=app, why=wait.why or "", until=traffic.moment(wait.until)) for app, wait in found if wait]
+
+    @property
     def waiting(self) -> list[str]:
-        """What is being waited for, for a person."""
-        whole = self._traffic.waiting if self._traffic else None
-        return [whole] if whole else [text for quota in self.quotas.values() if (text := quota.waiting)]
+        """The same in words."""
+        return [f"waiting: {one.why}" + (f", until {one.until:%H:%M:%S}" if one.until else "") for one in self.waits]
+
+    @property
+    def slowed(self) -> tuple[str, ...]:
+        """Why the pace is below what the quotas allow, for a person."""
+        found = [self._traffic.slowed] if self._traffic and self._traffic.slowed else []
+        for app, reading in self.readings.items():
+            if reading.others >= WORTH_MINDING:
+                share = f"{100 * reading.others:.0f} %"
+                found.append(f"others use {share} of app {app}'s minute, or its quota is set too high")
+        return tuple(found)
 
     def notes(self) -> tuple[str, ...]:
         """What a person should know of afterwards."""

@@ -104,7 +104,11 @@ class Planning:
         open_slices = list(unfinished)
         if open_slices:
             self.begun = begun_slices(self._assignment, self._ledger)
-        return left_of(self._foretold(chain(open_slices, rest)), len(open_slices))
+        return left_of(self._foretold(chain(open_slices, rest)), len(open_slices), self._was_complete)
+
+    def _was_complete(self, one: Slice) -> bool:
+        days = self._complete_days([one.account.id], one.window).get(one.account.id, ())
+        return all(day in days for day in one.window)
 
     def _foretold(self, slices: Iterable[Slice]) -> Iterator[tuple[Slice, Expected | None]]:
         for number, one in enumerate(slices):

@@ -2,7 +2,9 @@
 
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from harvester.api.quota import Limits
 from harvester.harvest.assignment import Assignment
@@ -13,7 +15,7 @@ from harvester.harvest.prospect import Prospect
 from harvester.landing.ledger import Ledger
 from harvester.model import AppName, Slice
 from harvester.report.forecast import Bounds, Forecast, Means
-from harvester.report.outlook import in_words
+from harvester.report.outlook import in_words, to_json
 
 
 def forecast(assignment: Assignment, at: float | None = None) -> str:
@@ -27,6 +29,11 @@ def forecast(assignment: Assignment, at: float | None = None) -> str:
         ConfigError: An account that was chosen is not enrolled, or the config leaves none of those that are listed.
         StorageError: The ledger cannot be read.
     """
+    return foretold(assignment, at)[0]
+
+
+def foretold(assignment: Assignment, at: float | None = None) -> tuple[str, dict[str, Any]]:
+    """The same in words and as plain values; arguments and errors are those of `forecast`."""
     at = time.time() if at is None else at
     ledger = Ledger.peek(assignment.state_dir)
     if ledger is None:
@@ -35,23 +42,54 @@ def forecast(assignment: Assignment, at: float | None = None) -> str:
         return _forecast(assignment, ledger, at)
 
 
-def _forecast(unsettled: Assignment, ledger: Ledger | None, at: float) -> str:
-    found = roster(unsettled, ledger, at).settled()
-    assignment = found.assignment
+class Over(Exception):
+    """Nobody wants to know any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """What is to come, and what is left out of it."""
+
+    forecast: Forecast
+    notes: Sequence[str]
+
+
+def sums_of(assignment: Assignment, ledger: Ledger | None, is_over: Callable[[], bool] = lambda: False) -> Sums:
+    """Sums up the plans of an assignment whose accounts are known.
+
+    Args:
+        assignment: What is to be done.
+        ledger: What is known; `None` when there is none.
+        is_over: Whether nobody wants to know any more.
+
+    Raises:
+        Over: Nobody did.
+        StorageError: The ledger cannot be read.
+    """
     planning = Planning(assignment, ledger)
     sums = Forecast(thrifty=any(map(planning.is_thrifty, planning.plans)))
     prospect = Prospect(known_cases(assignment, ledger))
     for one in _in_turn(planning.plans.values()):
+        if is_over():
+            raise Over
         sums.add(one, prospect.expected(one, planning.expected(one)), planning.reached(one))
+    return Sums(sums, prospect.notes())
+
+
+def _forecast(unsettled: Assignment, ledger: Ledger | None, at: float) -> tuple[str, dict[str, Any]]:
+    found = roster(unsettled, ledger, at).settled()
+    assignment = found.assignment
+    sums = sums_of(assignment, ledger)
     bounds = Bounds(
         apps={app: _means(ledger, app, limits, at) for app, limits in assignment.limits.items()},
         workers=assignment.in_flight,
         max_requests=assignment.max_requests,
         max_duration_s=assignment.max_duration_s,
     )
-    return "\n".join(
-        [in_words(sums, bounds, found.unknown), *(f"  note: {note}" for note in (*prospect.notes(), *found.notes))]
-    )
+    notes = (*sums.notes, *found.notes)
+    words = in_words(sums.forecast, bounds, found.unknown)
+    values = {"window": str(assignment.scope.window), **to_json(sums.forecast, bounds), "notes": notes}
+    return "\n".join([words, *(f"  note: {note}" for note in notes)]), values
 
 
 def _means(ledger: Ledger | None, app: AppName, limits: Limits, at: float) -> Means:

@@ -180,7 +180,7 @@ class Schedule:
                 return tour.cut_short(Status.UNFINISHED, reason), None
             case TokenFault():  # which was said once, of all its accounts
                 return tour.cut_short(Status.FAILED, reason), None
-        log.warning("%s failed: %s", one, fault)
+        log.debug("%s failed: %s", one, fault)
         fate = self._ward.failed(one, failure)
         if fate is Fate.KEPT:
             return tour.cut_short(Status.FAILED, reason), fate

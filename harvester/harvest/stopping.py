@@ -1,4 +1,4 @@
-"""What SIGINT and SIGTERM do to a run: the first saves what is open, the second ends it at once."""
+"""What SIGINT and SIGTERM do to a run: the first saves what is open, the second ends it at once. SIGUSR1 only asks."""
 
 import logging
 import os
@@ -16,6 +16,7 @@ log = logging.getLogger(__name__)
 
 _EXIT_CODES: Final = {signal.SIGINT: ExitCode.INTERRUPTED, signal.SIGTERM: ExitCode.TERMINATED}
 _IN_WORDS: Final = {ExitCode.INTERRUPTED: "interrupt (SIGINT)", ExitCode.TERMINATED: "request (SIGTERM)"}
+_ASKS: Final = signal.SIGUSR1
 _PATIENCE_S: Final = 2.0
 """After the second signal: a disk that hangs does not hold the process any longer."""
 
@@ -32,12 +33,19 @@ class Stopping:
 
     Args:
         open_slices: How many there are, for the log.
+        asked: Told whenever somebody asks where the run stands (SIGUSR1).
+        obeys: Whether signals are this run's: not in a program that has its own ways.
     """
 
-    def __init__(self, open_slices: Callable[[], int]) -> None:
+    def __init__(
+        self, open_slices: Callable[[], int], asked: Callable[[], None] = lambda: None, *, obeys: bool = True
+    ) -> None:
         self.exit_code: ExitCode | None = None
-        """What the shell is told; `None` while no signal came."""
+        """What the shell is told; `None` while nothing came."""
         self._open_slices = open_slices
+        self._asked = asked
+        self._obeys = obeys
+        self._cancelled = False
         self._at: Stoppable | None = None
         self._scope: anyio.CancelScope | None = None
         self._last_resort: threading.Timer | None = None
@@ -45,24 +53,41 @@ class Stopping:
     @property
     def in_words(self) -> str | None:
         """What came, for the report; `None` while nothing did."""
+        if self._cancelled:
+            return "cancelled"
         return _IN_WORDS[self.exit_code] if self.exit_code else None
+
+    def cancelled(self) -> None:
+        """Whoever runs this gave it up; unless a signal did."""
+        if self.exit_code is None:
+            self.exit_code, self._cancelled = ExitCode.INTERRUPTED, True
 
     @contextmanager
     def signals(self) -> Iterator[AsyncIterator[signal.Signals]]:
-        """As long as it lasts, signals wait to be watched and do nothing by themselves."""
+        """As long as it lasts, signals wait to be watched and do nothing by themselves; then all is as it was."""
+        if not self._obeys:
+            yield _no_signals()
+            return
+        before = {number: signal.getsignal(number) for number in (*_EXIT_CODES, _ASKS)}
         try:
-            with anyio.open_signal_receiver(*_EXIT_CODES) as signals:
+            with anyio.open_signal_receiver(*before) as signals:
                 yield signals
         finally:
+            for number, handler in before.items():
+                signal.signal(number, signal.SIG_DFL if handler is None else handler)
             if self._last_resort:
                 self._last_resort.cancel()
 
     async def watch(self, signals: AsyncIterator[signal.Signals]) -> None:
         """Obeys signals until it is cancelled."""
         async for number in signals:
-            if self.exit_code is None:
+            if number == _ASKS:
+                self._asked()
+            elif self.exit_code is None:
                 self.exit_code = _EXIT_CODES[signal.Signals(number)]
-                log.warning("stopping: %d open slices are being saved; once more to drop them", self._open_slices())
+                many = self._open_slices()
+                slices = "1 open slice is" if many == 1 else f"{many} open slices are"
+                log.warning("stopping: %s being saved; once more to drop %s", slices, "it" if many == 1 else "them")
                 if self._at:
                     self._at.stop()
             elif self._last_resort is None:
@@ -77,3 +102,9 @@ class Stopping:
         self._at, self._scope = at, scope
         if self.exit_code:
             at.stop()
+
+
+async def _no_signals() -> AsyncIterator[signal.Signals]:
+    """None ever comes."""
+    await anyio.sleep_forever()
+    yield signal.SIGINT

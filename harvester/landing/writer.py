@@ -47,13 +47,19 @@ class Writer:
         landing: Where it works.
         report: Told of every slice that ended, in the order of their commits.
         adopted: What earlier runs left of slices that this one goes on with.
+        checkpointed: Told of every open slice that was saved, and how many of its calls were.
     """
 
     def __init__(
-        self, landing: Landing, report: Callable[[Outcome], None], adopted: Mapping[Slice, Part] | None = None
+        self,
+        landing: Landing,
+        report: Callable[[Outcome], None],
+        adopted: Mapping[Slice, Part] | None = None,
+        checkpointed: Callable[[Slice, int], None] = lambda _slice, _calls: None,
     ) -> None:
         self._landing = landing
         self._report = report
+        self._checkpointed = checkpointed
         self._parts = dict(adopted or {})
         self._resumed = set(self._parts)
         self._today = landing.now().date()
@@ -150,6 +156,7 @@ class Writer:
         self._open_bytes += part.memory_bytes - before_bytes
         if batch.state is not None:
             await self._moving([part], partial(self._checkpoint, batch.slice, part, batch.state))
+            self._checkpointed(batch.slice, part.calls)
             if batch.was is not None:
                 steps.passed(Step.SLICE_NARROWED)
         elif self._open_bytes + self._ended_bytes > MEMORY_BYTES:

@@ -3,9 +3,10 @@
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from math import ceil, inf
-from typing import Final
+from typing import Any, Final
 
 from harvester.model import AppName
+from harvester.report.blocks import plural
 from harvester.report.forecast import Bounds, Forecast, Means
 
 _APPS_SHOWN: Final = 8
@@ -25,9 +26,10 @@ def in_words(forecast: Forecast, bounds: Bounds, unknown: Sequence[str] = ()) ->
     if not total:
         nothing = "Of the accounts that are known nothing is due." if unknown else _NOTHING
         return "\n".join([*lines, nothing])
+    accounts, requests = plural(len(forecast.accounts), "account"), plural(_requests(forecast), "request")
     lines += [
-        f"{total:,} slices: {len(forecast.accounts):,} accounts, {forecast.days:,} days of accounts",
-        f"{_about(forecast)} {_requests(forecast):,} requests expected, {_time(forecast, bounds)}",
+        f"{plural(total, 'slice')}: {accounts}, {plural(forecast.days, 'day')} of accounts",
+        f"{_about(forecast)} {requests} expected{_range(forecast)}, {_time(forecast, bounds)}",
         f"  {_evidence(forecast)}",
     ]
     if forecast.resumed:
@@ -47,12 +49,43 @@ def in_words(forecast: Forecast, bounds: Bounds, unknown: Sequence[str] = ()) ->
     return "\n".join(lines)
 
 
+def to_json(forecast: Forecast, bounds: Bounds) -> dict[str, Any]:
+    """The same as plain values: what `run --dry-run --summary FILE` writes."""
+    least, most = forecast.range
+    return {
+        "dry_run": True,
+        "slices": forecast.slices,
+        "accounts": len(forecast.accounts),
+        "days": forecast.days,
+        "requests": round(forecast.total),
+        "requests_range": None if forecast.blind_days else [least, most],
+        "at_least": forecast.blind_days > 0,
+        "calls": None if forecast.blind_days else round(forecast.calls),
+        "slices_within_budget": forecast.reached(bounds),
+        "apps": {
+            app: {
+                "slices": len(costs),
+                "requests": round(forecast.requests(app)),
+                "seconds": None if (spacing := bounds.of(app).spacing_s) is None else forecast.requests(app) * spacing,
+            }
+            for app, costs in forecast.costs.items()
+        },
+    }
+
+
 def _about(forecast: Forecast) -> str:
     return "at least" if forecast.blind_days else "about"
 
 
+def _range(forecast: Forecast) -> str:
+    if forecast.blind_days:
+        return ""
+    least, most = forecast.range
+    return f" ({least:,} to {most:,})" if least < most else ""
+
+
 def _requests(forecast: Forecast) -> int:
-    return round(sum(map(forecast.requests, forecast.costs)))
+    return round(forecast.total)
 
 
 def _time(forecast: Forecast, bounds: Bounds) -> str:
@@ -64,7 +97,7 @@ def _time(forecast: Forecast, bounds: Bounds) -> str:
         return f"{least}{_duration(longest_s)} at the quota"
     if len(unknown) == len(forecast.costs):
         return "the time is not known: no quota is configured, and none was learned"
-    return f"at least {_duration(longest_s)}: of {len(unknown):,} apps no quota is known"
+    return f"at least {_duration(longest_s)}: of {plural(len(unknown), 'app')} no quota is known"
 
 
 def _evidence(forecast: Forecast) -> str:
@@ -91,7 +124,7 @@ def _of_app(forecast: Forecast, app: AppName, means: Means) -> Iterator[str]:
     else:
         whose = "the API's own figures" if means.learned else "the quota"
         time = f"{_duration(forecast.requests(app) * means.spacing_s)} at {whose}"
-    yield f"  app {app}: {len(forecast.costs[app]):,} slices, {requests:,} requests, {time}"
+    yield f"  app {app}: {plural(len(forecast.costs[app]), 'slice')}, {plural(requests, 'request')}, {time}"
     if means.per_day is not None and requests > means.left_today:
         nights = 1 + ceil((requests - means.left_today) / means.per_day)
         used = f", {means.used:,} of today's are used" if means.used else ""

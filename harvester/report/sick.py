@@ -72,6 +72,12 @@ def in_words(sick: Sick) -> list[str]:
         lines += _cause(sick, state, found)
     if len(ordered) > _CAUSES_NAMED:
         lines.append(f"  … and {len(ordered) - _CAUSES_NAMED:,} further causes: see the run's report")
+    return lines
+
+
+def recovered_in_words(sick: Sick) -> list[str]:
+    """Lines of the summary: who came back."""
+    lines = []
     if sick.recovered:
         named = [f"{one.account_id} ({one.state} since {one.since})" for one in sick.recovered]
         lines.append(f"  well again ({len(named):,}): {_some(named)}")

@@ -10,7 +10,9 @@ from typing import Final
 from harvester.enrolment import NOBODY
 from harvester.model import Slice, Status
 
-_TRACE: Final = re.compile(r" \(trace [^)]*\)")
+_TRACE: Final = re.compile(r",? \(trace [^)]*\)|, trace [^\s,;)]+")
+_NUMBER: Final = re.compile(r"(?<!code )(?<!HTTP )(?<![\w.])\d[\d,.:-]*")
+"""Days, ids and counts: what differs from slice to slice though the cause is one. Codes are the cause."""
 _ACCOUNTS_NAMED: Final = 3
 _CAUSES_NAMED: Final = 12
 
@@ -38,17 +40,24 @@ def trouble(one: Slice, status: Status, reason: str) -> Trouble:
     )
 
 
+def cause_of(reason: str) -> str:
+    """A reason without what is each slice's own: slices with the same cause are told together."""
+    return sys.intern(_NUMBER.sub("#", _TRACE.sub("", reason)))
+
+
 def in_words(troubles: Iterable[Trouble]) -> list[str]:
-    """Lines of the summary: the causes, the most common first, each with a few of its slices."""
+    """Lines of the summary: the causes, the most common first, each with a few of its slices and what to do."""
     by_cause: defaultdict[tuple[Status, str], list[Trouble]] = defaultdict(list)
     for one in troubles:
-        by_cause[one.status, _TRACE.sub("", one.reason)].append(one)  # each answer has a trace id of its own
+        by_cause[one.status, cause_of(one.reason)].append(one)
     ordered = sorted(by_cause.items(), key=lambda item: -len(item[1]))
     lines = []
-    for (status, reason), ones in ordered[:_CAUSES_NAMED]:
+    for (status, cause), ones in ordered[:_CAUSES_NAMED]:
+        reasons = {_TRACE.sub("", one.reason) for one in ones[: _ACCOUNTS_NAMED + 1]}
+        reason = reasons.pop() if len(reasons) == 1 else f"such as: {_TRACE.sub('', ones[0].reason)}"
         named = ", ".join(f"{_whose(one)} {one.window}" for one in ones[:_ACCOUNTS_NAMED])
         more = f" and {len(ones) - _ACCOUNTS_NAMED:,} more" if len(ones) > _ACCOUNTS_NAMED else ""
-        lines += [f"  {status} ({len(ones):,}): {reason}", f"      {named}{more}"]
+        lines += [f"  {status} ({len(ones):,}): {reason}", f"      {named}{more}{_advice(ones[0], cause)}"]
     if len(ordered) > _CAUSES_NAMED:
         further = len(ordered) - _CAUSES_NAMED
         lines.append(f"  … and {further:,} further cause{'' if further == 1 else 's'}: see the run's report")
@@ -57,3 +66,16 @@ def in_words(troubles: Iterable[Trouble]) -> list[str]:
 
 def _whose(one: Trouble) -> str:
     return str(one.account_name if one.account_id is None else one.account_id)
+
+
+def _advice(one: Trouble, cause: str) -> str:
+    """What to do; nothing where the reason itself says it, or where what is left is told."""
+    if one.account_id is None:
+        return ""
+    match one.status:
+        case Status.SHORT:
+            return ": what was read is kept; they are read again by the next run"
+        case Status.FAILED if "run" not in cause and "token" not in cause:
+            return ": run again; if it stays, ask Tencent, with the trace id"
+        case _:
+            return ""

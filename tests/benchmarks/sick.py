@@ -75,7 +75,7 @@ class Hospital:
         self._days = 0
         self._wall = lambda: wall() + self._days * 86_400.0
         self.transport = OfflineTransport(self.world, switches, self._wall)
-        self._assignment = replace(assign(self.transport.sandbox, folder, page_size=100), in_flight=32, progress=False)
+        self._assignment = replace(assign(self.transport.sandbox, folder, page_size=100), in_flight=32)
 
     def cure(self, *ways: str) -> None:
         """From now on these are well."""

@@ -63,7 +63,6 @@ async def one_run(served: Sandbox, folder: Path, store: Path, how: Renewal) -> R
             in_flight=64,
             limits={APP: Limits()},
             scope=Scope(window=window, today=today),
-            progress=False,
         )
     )
 

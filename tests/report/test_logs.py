@@ -47,7 +47,12 @@ def test_json(capsys: pytest.CaptureFixture[str]) -> None:
     [line] = capsys.readouterr().err.splitlines()
     values = orjson.loads(line)
     assert datetime.fromisoformat(values.pop("at")).tzinfo is not None
-    assert values == {"level": "warning", "logger": "harvester.somewhere", "message": 'a line\nand "another"'}
+    assert values == {
+        "event": "log",
+        "level": "warning",
+        "logger": "harvester.somewhere",
+        "message": 'a line\nand "another"',
+    }
 
 
 @pytest.mark.parametrize("style", FORMATS)

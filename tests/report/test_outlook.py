@@ -17,10 +17,10 @@ def test_words() -> None:
     guessed = "12 by their account's mean and 30 of 1 account never read by the mean of all accounts"
     assert in_words(forecast, bounds).splitlines() == [
         "13 slices: 13 accounts, 114 days of accounts",
-        "about 188 requests expected, 0:00:12 at the quota",
+        "about 188 requests expected (188 to 194), 0:00:12 at the quota",
         f"  72 of 114 days were read before; the others are estimated, {guessed}",
         "  app main: 12 slices, 184 requests, 0:00:12 at the quota",
-        "  app other: 1 slices, 4 requests, 0:00:05 at the API's own figures",
+        "  app other: 1 slice, 4 requests, 0:00:05 at the API's own figures",
         "In this order, the latest days first:",
         *(f"  {number}  2024-02-01..2024-02-07" for number in range(10)),
         "  … and 3 more",
@@ -30,10 +30,10 @@ def test_words() -> None:
 def test_words_of_a_small_plan() -> None:
     """A plan that fits is shown whole, without anything that is not known."""
     assert in_words(forecast_of(main=[1.0]), Bounds(apps={MAIN: MINUTE})).splitlines() == [
-        "1 slices: 1 accounts, 7 days of accounts",
-        "about 1 requests expected, 0:00:01 at the quota",
+        "1 slice: 1 account, 7 days of accounts",
+        "about 1 request expected (1 to 2), 0:00:01 at the quota",
         "  every day's calls are known from when it was read before",
-        "  app main: 1 slices, 1 requests, 0:00:01 at the quota",
+        "  app main: 1 slice, 1 request, 0:00:01 at the quota",
         "In this order, the latest days first:",
         "  0  2024-02-01..2024-02-07",
     ]
@@ -53,9 +53,12 @@ def test_words_when_nothing_is_known() -> None:
 def test_words_without_a_quota() -> None:
     """Where no quota is known the time is not known, and that is said."""
     nobody = in_words(forecast_of(main=[5.0]), Bounds())
-    assert "about 5 requests expected, the time is not known: no quota is configured, and none was learned" in nobody
+    assert (
+        "about 5 requests expected (5 to 6), the time is not known: no quota is configured, and none was learned"
+        in nobody
+    )
     one = in_words(forecast_of(main=[50.0], other=[5.0]), Bounds(apps={MAIN: MINUTE}))
-    assert "about 55 requests expected, at least 0:00:04: of 1 apps no quota is known" in one
+    assert "about 55 requests expected (55 to 57), at least 0:00:04: of 1 app no quota is known" in one
 
 
 def test_words_about_a_budget() -> None:
@@ -114,7 +117,7 @@ def test_words_without_all_accounts() -> None:
     first = "the accounts of discover.x, discover.y are not known yet: they are not in these sums"
     unknown = ("discover.x", "discover.y")
     text = in_words(forecast_of(main=[1.0]), Bounds(apps={MAIN: MINUTE}), unknown)
-    assert text.splitlines()[:2] == [first, "1 slices: 1 accounts, 7 days of accounts"]
+    assert text.splitlines()[:2] == [first, "1 slice: 1 account, 7 days of accounts"]
     assert in_words(Forecast(), Bounds(), unknown).splitlines() == [
         first,
         "Of the accounts that are known nothing is due.",

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from harvester.errors import Complaint
 from harvester.model import ONE_DAY, Account, AccountId, AppName, Slice, Status, TokenName, Window
-from harvester.report.sick import Sick, in_words, to_json
+from harvester.report.sick import Sick, in_words, recovered_in_words, to_json
 from harvester.report.summary import in_words as summary
 from harvester.report.troubles import Trouble, trouble
 from harvester.triage import ADVICE, AT_ONCE, Condition, Poison, State
@@ -78,7 +78,8 @@ def test_hundreds_make_a_dozen_lines() -> None:
     many = [condition(number, states[number % 4], code=number % 9) for number in range(900)]
     days = [poison(number, age) for number in range(300) for age in (1, 2)]
     again = [condition(number) for number in range(2000, 2400)]
-    lines = in_words(sick(*many, poison=days, recovered=again, cured=days, tried=range(300)))
+    all_of_them = sick(*many, poison=days, recovered=again, cured=days, tried=range(300))
+    lines = in_words(all_of_them) + recovered_in_words(all_of_them)
     assert len(lines) == 15
     assert lines[0] == '  poisoned (600 days of 300 accounts; new today): code 51001, "busy"'
     assert lines[1] == f"      0 2024-03-04, 0 2024-03-03, 1 2024-03-04 and 597 more: {ADVICE[State.POISONED]}"
@@ -148,7 +149,8 @@ def test_summary() -> None:
     assert [line for line in lines if "denied" in line] == [
         '  denied (1; new today): code 12201, "no permission", "无权限", trace trace-1'
     ]
-    assert lines[-2:] == ["  failed (1): busy", f"      2 {WINDOW}"]
+    again = "run again; if it stays, ask Tencent, with the trace id"
+    assert lines[-2:] == ["  failed (1): busy", f"      2 {WINDOW}: {again}"]
 
 
 found_in_any_way = st.builds(

@@ -12,6 +12,7 @@ from harvester.errors import ExitCode
 from harvester.foresight import Expected
 from harvester.model import BEIJING, Account, AccountId, AppName, Outcome, Receipt, Slice, Status, TokenName, Window
 from harvester.report.left import Left, left_of
+from harvester.report.quotas import QuotaUse
 from harvester.report.summary import Report, exit_code, fold, in_words, to_json
 from harvester.report.troubles import Trouble, trouble
 
@@ -19,6 +20,12 @@ STARTED = datetime(2024, 3, 5, 1, 30, tzinfo=BEIJING)
 WINDOW = Window(date(2024, 2, 27), date(2024, 3, 4))
 NEW = Report(run_id="20240305T013000-abc123", window=WINDOW, accounts=300, started=STARTED)
 SCREEN_LINES = 50
+AGAIN = "run again; if it stays, ask Tencent, with the trace id"
+
+
+def word(number: int) -> str:
+    """A number without digits: causes that differ by no more than a number are one."""
+    return "".join(chr(ord("a") + int(digit)) for digit in str(number))
 
 
 def slice_of(number: int) -> Slice:
@@ -115,6 +122,7 @@ SIGINT, SIGTERM = ExitCode.INTERRUPTED, ExitCode.TERMINATED
         ("complete unfinished", {"not_begun": 1}, None, ExitCode.BUDGET),
         ("unfinished failed", {"not_begun": 1}, None, ExitCode.PARTIAL),  # failing needs a person, the budget does not
         ("complete failed", {"no_token_works": True}, None, ExitCode.NO_TOKEN),
+        ("complete failed", {"renewals_failed": True}, None, ExitCode.BUDGET),  # nothing was said against a token
         ("unfinished", {"no_token_works": True, "not_begun": 1}, None, ExitCode.NO_TOKEN),
         ("complete", {"not_begun": 1}, SIGINT, ExitCode.INTERRUPTED),
         ("unfinished", {}, SIGTERM, ExitCode.TERMINATED),
@@ -145,6 +153,9 @@ FULL = replace(
     not_begun=1,
     left=left_of([(slice_of(3), Expected(requests=2.6))], begun=0),
     predicted=11.4,
+    predicted_s=660.0,
+    late=2,
+    quotas=(QuotaUse(app="main", requests=12, per_minute=60, share=0.00333333, others=0.25),),
     walked=12,
     ended_by="interrupt (SIGINT)",
     exit_code=ExitCode.INTERRUPTED,
@@ -166,11 +177,16 @@ def test_json() -> None:
         "left_slices": 1,
         "left_by_app": {"main": 1},
         "left_requests": 3,
+        "left_only_to_be_read_again": 0,
         "predicted": 11,
+        "predicted_s": 660.0,
+        "took_s": 3723.0,
+        "quotas": [{"app": "main", "requests": 12, "per_minute": 60, "share": 0.0033, "others": 0.25}],
         "walked": 12,
         "calls": 5,
         "new": 4,
         "changed": 1,
+        "late": 2,
         "missing": 3,
         "dropped": 2,
         "missing_on": [{"account_id": 2, "day": "2024-02-27", "calls": 3}],
@@ -182,6 +198,7 @@ def test_json() -> None:
         "failed_attempts": 2,
         "dead_tokens": {"agency-b": "token agency-b is expired"},
         "no_token_works": False,
+        "renewals_failed": False,
         "troubles": [
             {
                 "account_id": 2,
@@ -215,8 +232,10 @@ def test_words_of_a_complete_run() -> None:
     report = replace(ended(outcome(1, landed=12345, new=12000, changed=7)), requests={AppName("main"): 1000})
     assert in_words(report).splitlines() == [
         "COMPLETE  2024-02-27..2024-03-04: every call that the API counts is in the files",
-        "  accounts 300 · slices 1 of 1 · calls 12,345 (12,000 new, 7 changed)",
-        "  requests 1,000 (0 failed) · took 1:02:03 · run 20240305T013000-abc123",
+        "  300 accounts · 7 days · 1 of 1 slice complete",
+        "  12,345 calls (12,000 new, 7 changed)",
+        "  1,000 requests (0 failed)",
+        "  took 1:02:03 · run 20240305T013000-abc123",
     ]
 
 
@@ -231,7 +250,7 @@ def test_words_of_a_run_that_is_not_complete(status: Status) -> None:
     left = left_of(((slice_of(number), Expected(requests=3.4)) for number in (3, 4, 5)), begun=0)
     text = in_words(replace(ended(outcome(1), outcome(2, status, "the reason")), not_begun=3, left=left))
     assert text.startswith("NOT COMPLETE  2024-02-27..2024-03-04: 4 of 5 slices are missing or short\n")
-    assert f"  {status} (1): the reason\n      2 2024-02-27..2024-03-04\n" in text
+    assert f"  {status} (1): the reason\n      2 2024-02-27..2024-03-04" in text
     assert "  left: 3 slices, about 10 requests; the next run goes on with them\n      3 2024-02-27" in text
 
 
@@ -240,8 +259,8 @@ def test_words_of_an_abandoned_run() -> None:
     abandoned = trouble(slice_of(2), Status.UNFINISHED, "abandoned while it was open")
     report = replace(ended(outcome(1)), troubles=(abandoned,), ended_by="interrupt (SIGINT)")
     text = in_words(report)
-    assert text.startswith("NOT COMPLETE  2024-02-27..2024-03-04: 1 of 2 slices are missing or short\n")
-    assert "slices 1 of 2" in text
+    assert text.startswith("NOT COMPLETE  2024-02-27..2024-03-04: 1 of 2 slices is missing or short\n")
+    assert "1 of 2 slices complete" in text
     assert "ended by: interrupt (SIGINT)" in text
 
 
@@ -249,11 +268,11 @@ def test_words_name_what_else_a_person_should_know() -> None:
     """Kept calls, quarantined records and dead tokens have a line each."""
     text = in_words(FULL)
     assert "  40 more slices were complete already, by a run of this night that was interrupted" in text
-    assert "  1 slices went on from where an earlier run was interrupted" in text
+    assert "  1 slice went on from where an earlier run was interrupted" in text
     gone = "  3 calls that had landed before were not returned any more; 2 are dropped, 1 on unproven days are kept"
     assert f"{gone}\n      2 2024-02-27 (3)\n" in text
     assert "  note: a note" in text
-    assert "  1 records cannot be placed; they are in quarantine/, each with its reason" in text
+    assert "  1 record cannot be placed; it is in quarantine/, with its reason" in text
     assert "  token agency-b is expired" in text
 
 
@@ -282,21 +301,21 @@ def test_grouping_by_cause() -> None:
     """Slices that failed for the same reason share a line, the most common cause first, a few accounts by name."""
     rare, common = [outcome(1, Status.FAILED, "rare")], [outcome(n, Status.FAILED, "common") for n in range(2, 1002)]
     other = [outcome(n, Status.SHORT, "common") for n in range(2000, 2002)]
-    lines = in_words(ended(*rare, *common, *other)).splitlines()[3:]
+    lines = in_words(ended(*rare, *common, *other)).splitlines()[5:]
     days = "2024-02-27..2024-03-04"
     assert lines == [
         "  failed (1,000): common",
-        f"      2 {days}, 3 {days}, 4 {days} and 997 more",
+        f"      2 {days}, 3 {days}, 4 {days} and 997 more: {AGAIN}",
         "  short (2): common",
-        f"      2000 {days}, 2001 {days}",
+        f"      2000 {days}, 2001 {days}: what was read is kept; they are read again by the next run",
         "  failed (1): rare",
-        f"      1 {days}",
+        f"      1 {days}: {AGAIN}",
     ]
 
 
 def test_hundreds_of_accounts_fit_a_screen() -> None:
     """Though 500 accounts fail for 500 reasons under 200 dead tokens, the summary fits and says what it leaves out."""
-    report = ended(*(outcome(number, Status.FAILED, f"reason {number}") for number in range(500)))
+    report = ended(*(outcome(number, Status.FAILED, f"reason {word(number)}") for number in range(500)))
     dead = {TokenName(f"t{number}"): f"token t{number} is expired" for number in range(200)}
     notes = tuple(f"note {number}" for number in range(100))
     lines = in_words(replace(report, dead_tokens=dead, notes=notes)).splitlines()
@@ -308,7 +327,7 @@ def test_hundreds_of_accounts_fit_a_screen() -> None:
 
 def test_one_more_is_not_many() -> None:
     """A single cause, note or token that is left out is told in the singular."""
-    report = ended(*(outcome(number, Status.FAILED, f"reason {number}") for number in range(13)))
+    report = ended(*(outcome(number, Status.FAILED, f"reason {word(number)}") for number in range(13)))
     dead = {TokenName(f"t{number}"): f"token t{number} is expired" for number in range(9)}
     lines = in_words(replace(report, dead_tokens=dead, notes=tuple(map(str, range(9))))).splitlines()
     for what in ("cause", "note", "dead token"):
@@ -349,6 +368,8 @@ def test_words_compare_prediction_and_truth() -> None:
     assert "\n  predicted 3,582 requests, took 3,614 (+0.9 %)" in in_words(report)
     assert "(-100.0 %)" in in_words(replace(report, walked=0))
     assert "predicted" not in in_words(ended(outcome(1)))
+    timed = replace(report, predicted_s=3600.0, requests={AppName("main"): 3614})
+    assert "\n  took 1:02:03, 1:00:00 predicted (+3 %) · run " in in_words(timed)
 
 
 def test_nothing_is_left_of_a_complete_run() -> None:

@@ -16,10 +16,10 @@ from harvester.errors import HarvesterError
 from harvester.harvest.assignment import Assignment
 from harvester.harvest.inspect import Orders, status, verify
 from harvester.harvest.preview import forecast
-from harvester.harvest.run import as_json, harvest
+from harvester.harvest.run import harvest
 from harvester.report import soundness, summary
 from harvester.report import status as standing
-from harvester.report.summary import Report
+from harvester.report.summary import Report, as_json
 from harvester.sandbox.grants import CLIENT_ID, Grant
 from harvester.sandbox.switches import Switches
 from harvester.sandbox.world import World

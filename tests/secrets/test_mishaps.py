@@ -110,8 +110,8 @@ def _bug(on: Stage, line: str) -> Exception:
         "harvester.api.transport.AiohttpTransport.send",
         "harvester.api.tokens.renewing.Renewer.renew",
         "harvester.landing.marks.Marks.account_committed",
-        "harvester.harvest.run.fold",
-        "harvester.harvest.run.as_json",
+        "harvester.harvest.books.fold",
+        "harvester.harvest.closing.as_json",
     ],
 )
 async def test_a_bug_anywhere(

@@ -20,6 +20,7 @@ from harvester.api.quota.figures import Figure
 from harvester.api.quota.limits import LATE_S, MINUTE_S, ROUNDING_S, Limits, sent_lately, still_to_wait_s
 from harvester.api.quota.own import Own, Permit
 from harvester.api.quota.pauses import Limit, Pauses, Refused
+from harvester.api.quota.reading import Reading
 from harvester.api.quota.steering import Steering
 from harvester.api.quota.words import Words
 from harvester.api.traffic import Traffic
@@ -106,10 +107,9 @@ class Quota:
         return 0 if per_day is None or self.spacing_s else max(1, min(_LUMP_MOST, per_day // 100))
 
     @property
-    def waiting(self) -> str | None:
-        """What the app waits for, for a person; `None` for nothing worth telling."""
-        decision = self._decide_alone(anyio.current_time())
-        return self.traffic.told(decision) if isinstance(decision, Wait) else None
+    def reading(self) -> Reading:
+        """Where it stands, for a person."""
+        return Reading.of(self._own, self._steering, self._limits, self._decide_alone(now := anyio.current_time()), now)
 
     @property
     def has_spare(self) -> bool:

@@ -9,6 +9,7 @@ from harvester.api.quota.limits import HEADROOM
 from harvester.api.quota.pauses import Limit
 from harvester.api.quota.steering import WORTH_MINDING, Steering
 from harvester.api.traffic import Traffic
+from harvester.events import TOLD
 from harvester.model import AppName
 
 log = logging.getLogger(__name__)
@@ -53,7 +54,8 @@ class Words:
         if wait.why is None or wait.until <= self._told_wait or self._traffic.is_down:
             return
         self._told_wait = wait.until
-        log.warning("%s%s", self._traffic.told(wait), self._reason if wait.until - now > 1 else "")
+        reason = self._reason if wait.until - now > 1 else ""
+        log.warning("%s%s", self._traffic.told(wait), reason, extra=TOLD)
 
     def refused(self, limit: Limit, text: str, until: float) -> None:
         """The API refused a request for a limit: the app pauses up to loop time `until`."""
@@ -110,6 +112,7 @@ class Words:
             share = f"{100 * self._most_others:.0f} %"
             found.append(f"app {self._app}: others used up to {share} of its minute quota, or it is set too high")
         if Limit.MINUTE in self._refusals:
-            times = self._refusals[Limit.MINUTE]
-            found.append(f"app {self._app}: the API refused requests for the minute quota {times} times (code 11017)")
+            number = self._refusals[Limit.MINUTE]
+            times = "once" if number == 1 else f"{number:,} times"
+            found.append(f"app {self._app}: the API refused requests for the minute quota {times} (code 11017)")
         return found

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 import anyio
 
-from harvester.api.tokens.fleet import Keeper
+from harvester.api.tokens.keeper import Keeper
 from harvester.api.tokens.life import Life
 from harvester.api.tokens.pair import Credentials, Renewal
 from harvester.api.tokens.renewing import Renewer, Result

@@ -8,23 +8,26 @@ import logging
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from datetime import datetime
 from math import inf
-from typing import TYPE_CHECKING, Final, Self, assert_never
+from typing import TYPE_CHECKING, Final, assert_never
 
 import anyio
 
 from harvester.api.codes import Fault, Verdict
 from harvester.api.tokens import brake, life
+from harvester.api.tokens.keeper import Keeper, Lease, Turn
 from harvester.api.tokens.life import Dead, Life, Renew, Reread, Use, Wait
-from harvester.api.tokens.pair import Credentials, Pair
+from harvester.api.tokens.pair import Credentials
 from harvester.api.tokens.renewing import Renewer
 from harvester.api.tokens.store import TokenStore
 from harvester.api.tokens.stored import held
 from harvester.api.tokens.words import note_of
 from harvester.api.transport import Transport
 from harvester.errors import StorageError, TokenFault
+from harvester.events import TOLD
 from harvester.model import TokenName
+from harvester.standing import Wait as Waiting
 
 if TYPE_CHECKING:
     from harvester.api.tokens.apart import Apart
@@ -33,56 +36,6 @@ log = logging.getLogger(__name__)
 
 TOKEN_VERDICTS: Final = frozenset({Verdict.STOP_TOKEN, Verdict.RENEW_TOKEN, Verdict.REREAD_TOKEN})
 """What an answer says of the token, rather than of the call."""
-
-
-@dataclass(slots=True, eq=False)
-class Keeper:
-    """One token, and who uses it."""
-
-    name: TokenName
-    credentials: Credentials
-    life: Life
-    turn: anyio.Lock = field(default_factory=anyio.Lock)
-    """Held by whoever renews, waits, or sends the request that goes alone."""
-    alone: "Turn | None" = None
-    renewing: bool = False
-    out: int = 0
-    """Requests under way with it."""
-    trying: int = 0
-    """Of these, with one that may not work."""
-    quiet: anyio.Event = field(default_factory=anyio.Event)
-    """Set when the last of them is answered."""
-    renewed: int = 0
-    waiting: str | None = None
-    buried: bool = False
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Turn:
-    """Leave to send under a token, unless something happens to it meanwhile."""
-
-    keeper: Keeper
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Lease:
-    """An access token that is being sent. A context manager around the request."""
-
-    keeper: Keeper
-    pair: Pair
-    serial: int
-    alone: bool = False
-
-    def __enter__(self) -> Self:
-        self.keeper.out += 1
-        self.keeper.trying += self.alone
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.keeper.out -= 1
-        self.keeper.trying -= self.alone
-        if not self.keeper.out:
-            self.keeper.quiet.set()
 
 
 class Tokens:
@@ -265,9 +218,10 @@ class Tokens:
         return brake.wait_s(self._refused_at, trying, anyio.current_time())
 
     async def _wait(self, keeper: Keeper, seconds: float, why: str) -> None:
-        if keeper.waiting != why:
-            log.warning("token %s waits: %s", keeper.name, why)
-        keeper.waiting = why
+        if not (keeper.life.failure and keeper.life.failure in why):  # which was told when the renewal failed
+            log.warning("token %s waits: %s", keeper.name, why, extra=TOLD)
+        until = datetime.fromtimestamp(round(self._wall() + max(0.0, seconds))).astimezone()
+        keeper.waiting = Waiting(token=keeper.name, why=f"token {keeper.name}: {why}", until=until)
         try:
             await anyio.sleep(max(0.0, seconds))
         finally:
@@ -279,9 +233,19 @@ class Tokens:
         return {one.name: f"token {one.name}: {one.life.dead}" for one in self._keepers.values() if one.life.dead}
 
     @property
+    def given_up(self) -> set[TokenName]:
+        """Those dead tokens whose renewals were only not answered for long: the next run tries again."""
+        return {one.name for one in self._keepers.values() if one.life.dead and one.life.given_up}
+
+    @property
+    def waits(self) -> Sequence[Waiting]:
+        """What is being waited for."""
+        return [one.waiting for one in self._keepers.values() if one.waiting]
+
+    @property
     def waiting(self) -> Sequence[str]:
-        """What is being waited for, for a person."""
-        return [f"token {one.name}: {one.waiting}" for one in self._keepers.values() if one.waiting]
+        """The same, for a person."""
+        return [one.why for one in self.waits]
 
     def notes(self) -> list[str]:
         """What a person should know of: which refresh tokens die soon, which renewals fail."""

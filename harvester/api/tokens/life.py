@@ -95,6 +95,7 @@ class Life:
         failure: What the last one failed with.
         failure_code: The API's return code then; `None` when there was no answer.
         dead: Why nothing is sent any more.
+        given_up: Whether it is dead for no other reason than that renewals failed for long: the next run tries again.
     """
 
     pair: Pair
@@ -116,6 +117,7 @@ class Life:
     failure: str = ""
     failure_code: int | None = None
     dead: str | None = None
+    given_up: bool = False
 
 
 def todo(life: Life, now: float) -> Todo:
@@ -245,7 +247,8 @@ def not_renewed(life: Life, why: str, now: float, code: int | None = None) -> Li
     failed = replace(failed, failure=why, failure_code=code)
     if is_useless(life, now) and now - since >= life.patience_s:
         long = lasting(now - since)
-        return replace(failed, dead=f"it could not be renewed for {long}: {why}; the next run tries again")
+        text = f"it could not be renewed for {long}: {why}; the next run tries again"
+        return replace(failed, dead=text, given_up=True)
     return failed
 
 

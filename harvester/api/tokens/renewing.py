@@ -22,7 +22,7 @@ from harvester.secret import masked
 
 if TYPE_CHECKING:
     from harvester.api.tokens.apart import Apart
-    from harvester.api.tokens.fleet import Keeper
+    from harvester.api.tokens.keeper import Keeper
 
 log = logging.getLogger(__name__)
 
@@ -102,7 +102,8 @@ class Renewer:
             log.error("token %s cannot be renewed any more: %s", keeper.name, result.failure)
             keeper.life = life.not_renewable(keeper.life, result.failure, result.code)
         else:
-            log.warning("token %s could not be renewed: %s", keeper.name, result.failure)
+            if result.failure != keeper.life.failure:  # it is tried every few seconds
+                log.warning("token %s could not be renewed, which is tried again: %s", keeper.name, result.failure)
             keeper.life = life.not_renewed(keeper.life, result.failure, self._wall(), result.code)
         return not result.final
 

@@ -18,7 +18,7 @@ _USUAL_UP: Final = 0.002
 """What is usual follows quicker answers soon, slower ones over hundreds of answers."""
 _FAILING: Final = 0.3
 """The share of recent attempts that failed from which on the API is overloaded, …"""
-_WELL: Final = 0.15
+WELL: Final = 0.15
 """… and up to which it is well."""
 _FAILURE_WEIGHT: Final = 0.02
 _CUT: Final = 0.7
@@ -69,7 +69,7 @@ def answered(crowd: Crowd, took_s: float, now: float) -> Crowd:
         return crowd
     if crowd.is_slow:
         return _cut(crowd, _LEAST_SLOW, now)
-    if failing <= _WELL and crowd.allowed < crowd.most:
+    if failing <= WELL and crowd.allowed < crowd.most:
         return replace(crowd, allowed=crowd.allowed + 1, heard=0)
     return crowd
 

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from math import inf
 from typing import Final
@@ -39,9 +40,10 @@ class Traffic:
         patience_s: How long the API may be down, or refuse an app everything, before the rest is left to the next run;
             `None` for ever.
         accounts: How many the run is over.
+        where: The API's host, told when nobody can be reached there; `None` where nobody would ask.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - four of them have defaults
         self,
         in_flight: int,
         wall: Callable[[], float],
@@ -49,7 +51,9 @@ class Traffic:
         budget: Budget | None = None,
         patience_s: float | None = None,
         accounts: int = ACCOUNTS,
+        where: str | None = None,
     ) -> None:
+        self._where = where
         self.wall = wall
         self.patience_s = patience_s
         self._accounts = accounts
@@ -71,10 +75,18 @@ class Traffic:
         return self._circuit.is_open
 
     @property
-    def waiting(self) -> str | None:
-        """What all apps are waiting for, for a person; `None` for nothing."""
+    def wait(self) -> Wait | None:
+        """What all apps are waiting for; `None` for nothing."""
         decision = circuits.decide(self._circuit, anyio.current_time(), self.patience_s)
-        return self.told(decision) if isinstance(decision, Wait) else None
+        return decision if isinstance(decision, Wait) else None
+
+    @property
+    def slowed(self) -> str | None:
+        """Why fewer requests are in flight than might be, for a person; `None` when they are not."""
+        crowd = self._crowd
+        if crowd.allowed == crowd.most:
+            return None
+        return f"{crowd.allowed} of {crowd.most} requests in flight: the API is {_how(crowd)}"
 
     def decide(self, now: float) -> Decision:
         """Whether any request may be sent at loop time `now`."""
@@ -156,6 +168,8 @@ class Traffic:
     def failed(self, what: Failed) -> None:
         """An attempt brought no usable answer."""
         now = anyio.current_time()
+        if what.unreachable and self._where:
+            what = replace(what, text=f"{what.text}; asked was {self._where}, as [api] base_url says")
         before, self._circuit = self._circuit, circuits.failed(self._circuit, what, now, self._accounts)
         if self._circuit.is_open and not before.is_open:
             many, text = self._circuit.in_a_row, self._circuit.text
@@ -190,9 +204,7 @@ class Traffic:
         if crowd.allowed != before.allowed:
             self._places.allow(crowd.allowed)
         if crowd.allowed < before.allowed:
-            log.info(
-                "%d requests in flight at most: the API is %s", crowd.allowed, "slow" if crowd.is_slow else "failing"
-            )
+            log.info("%d requests in flight at most: the API is %s", crowd.allowed, _how(crowd))
 
     async def retry_turn(self, backoff_s: float) -> None:
         """Waits before a retry: its backoff, and as long as the budget of retries needs.
@@ -222,8 +234,18 @@ class Traffic:
         wall = self.wall() + at - anyio.current_time()
         return f"{datetime.fromtimestamp(wall).astimezone():%H:%M:%S}"
 
+    def moment(self, at: float) -> datetime | None:
+        """The same as a moment in the machine's own zone, to the second; `None` for infinity."""
+        if at == inf:
+            return None
+        return datetime.fromtimestamp(round(self.wall() + at - anyio.current_time())).astimezone()
+
     def told(self, wait: Wait) -> str | None:
         """A wait for a person: `waiting: minute quota of app main, until 02:13:20`."""
         if wait.why is None:
             return None
         return f"waiting: {wait.why}" + ("" if wait.until == inf else f", until {self.clock(wait.until)}")
+
+
+def _how(crowd: Crowd) -> str:
+    return "slow" if crowd.is_slow else "failing" if crowd.failing > crowds.WELL else "getting well again"

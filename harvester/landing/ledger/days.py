@@ -236,6 +236,11 @@ class Ledger(Unfinished, Usage, Accounts, Rolls, Hints):
         rows = [(read_on, *key, sums["days"], *(sums[name] for name in _ARRIVED)) for key, sums in arrived.items()]
         db.executemany(_PUT_ARRIVALS, rows)
 
+    def late_calls(self) -> int:
+        """How many calls ever came after their day had been read once it was over. Raises `StorageError`."""
+        with self._reading() as db:
+            return int(db.execute("SELECT total(new) FROM arrivals WHERE again").fetchone()[0])
+
     def forget_receipts(self, before: date) -> None:
         """Forgets how slices ended that ended before a day; what is complete stays known. Raises `StorageError`."""
         with self._transaction() as db:

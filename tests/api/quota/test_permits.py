@@ -667,7 +667,9 @@ class TestSpent:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(log.ask, quota)
             await anyio.sleep(1)
-            assert (quota.waiting or "").startswith("waiting: day quota of app main, until ")
+            wait = quota.reading.wait
+            assert wait is not None
+            assert (quota.traffic.told(wait) or "").startswith("waiting: day quota of app main, until ")
         assert log.granted_at == pytest.approx([31 * 60])
 
     @settings(max_examples=20)

@@ -73,26 +73,35 @@ class TestWhatPeopleAreTold:
         quota = Quota(APP, Limits(), traffic_of())
         await anyio.sleep(800)
         quota.refused(Permit(12_800), Limit.MINUTE, "code 11017, the limit per minute")
-        assert quota.waiting == "waiting: minute quota of app main, until 11:34:20"
+        wait = quota.reading.wait
+        assert wait is not None
+        assert quota.traffic.told(wait) == "waiting: minute quota of app main, until 11:34:20"
+        assert f"{quota.traffic.moment(wait.until):%T}" == "11:34:20"
         async with quota.permit():
             pass
         assert anyio.current_time() == 12_860
         warning = "waiting: minute quota of app main, until 11:34:20 (code 11017, the limit per minute)"
         assert told(caplog) == [warning]
-        assert quota.notes() == ["app main: the API refused requests for the minute quota 1 times (code 11017)"]
+        assert quota.notes() == ["app main: the API refused requests for the minute quota once (code 11017)"]
 
     async def test_what_all_apps_wait_for(self) -> None:
         """While the API is down: the next probe, or the answer to one that is under way."""
         traffic = traffic_of()
-        said = [traffic.waiting]
+        said: list[str | None] = []
+
+        def look() -> None:
+            said.append(traffic.told(traffic.wait) if traffic.wait else None)
+
+        look()
         bring_down(traffic)
-        said.append(traffic.waiting)
+        look()
         await anyio.sleep(2)
-        said.append(traffic.waiting)
+        look()
         traffic.granted(2.0)
-        said.append(traffic.waiting)
+        look()
         traffic.answered(0.1, anyio.current_time())
-        assert [*said, traffic.waiting] == [
+        look()
+        assert said == [
             None,
             "waiting: the API, which is down, until 08:00:02",
             None,
