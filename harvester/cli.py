@@ -5,6 +5,7 @@ The summary goes to stdout, the log and every error to stderr. Imports are late:
 
 import sys
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -22,33 +23,28 @@ if TYPE_CHECKING:
     from harvester.report.summary import Report
 
 _config_argument = click.argument("config", type=click.Path(dir_okay=False, path_type=Path))
+_ELSEWHERE = {
+    "accounts": "harvester.accounts_command:accounts_group",
+    "doctor": "harvester.doctor_command:doctor_command",
+    "notify": "harvester.notify_command:notify_command",
+    "report": "harvester.report_command:report_command",
+    "sandbox": "harvester.sandbox.command:sandbox_command",
+}
 Decorated = TypeVar("Decorated", bound=Callable[..., object])
 
 
 class _Lazy(click.Group):
-    """Adds `accounts`, `doctor`, `report` and `sandbox`, which live in modules of their own."""
+    """Adds the commands that live in modules of their own."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted([*super().list_commands(ctx), "accounts", "doctor", "report", "sandbox"])
+        return sorted([*super().list_commands(ctx), *_ELSEWHERE])
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name == "accounts":
-            from harvester.accounts_command import accounts_group
-
-            return accounts_group
-        if cmd_name == "doctor":
-            from harvester.doctor_command import doctor_command
-
-            return doctor_command
-        if cmd_name == "report":
-            from harvester.report_command import report_command
-
-            return report_command
-        if cmd_name == "sandbox":
-            from harvester.sandbox.command import sandbox_command
-
-            return sandbox_command
-        return super().get_command(ctx, cmd_name)
+        if cmd_name not in _ELSEWHERE:
+            return super().get_command(ctx, cmd_name)
+        module, _, name = _ELSEWHERE[cmd_name].partition(":")
+        found: click.Command = getattr(import_module(module), name)
+        return found
 
 
 @click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
@@ -115,6 +111,7 @@ def run(config: Path, *, dry_run: bool, summary: Path | None, **options: Any) ->
     Exit codes: 0 complete, 2 usage or config, 3 partial, 4 storage, 5 no token works, 8 budget ended first,
     11 another run holds the lock, 130/143 interrupted, 1 a bug.
     """
+    from harvester.aftermath import followed
     from harvester.assign import Options
     from harvester.show import Style, say_what_was_done, showing
 
@@ -122,16 +119,18 @@ def run(config: Path, *, dry_run: bool, summary: Path | None, **options: Any) ->
     if dry_run:
         _say_what_would_be_done(config, Options(**options), summary)
         return
-    assignment = _prepare(config, Options(**options))
-    try:
-        with showing(style) as audience:
-            report = _harvest(assignment, audience)
-    except HarvesterError as error:
-        if error.report is None:
-            raise
-        click.echo(f"error: {masked(str(error))}", err=True)
-        say_what_was_done(error.report, assignment.output_dir, file=summary, quiet=style.quiet)
-        sys.exit(error.exit_code)
+    with followed(config) as follow:
+        assignment = _prepare(config, Options(**options))
+        try:
+            with showing(style) as audience:
+                report = _harvest(assignment, follow.listening(audience))
+        except HarvesterError as error:
+            if error.report is None:
+                raise
+            click.echo(f"error: {masked(str(error))}", err=True)
+            say_what_was_done(follow.failed(error), assignment.output_dir, file=summary, quiet=style.quiet)
+            sys.exit(error.exit_code)
+        report = follow(report)
     say_what_was_done(report, assignment.output_dir, file=summary, quiet=style.quiet)
     sys.exit(report.exit_code)
 
@@ -183,14 +182,9 @@ def plan(config: Path, **options: Any) -> None:
     Asks the API nothing.
     """
     from harvester.assign import Options
-
-    click.echo(_forecast(_prepare(config, Options(**options))))
-
-
-def _forecast(assignment: "Assignment") -> str:
     from harvester.harvest.preview import forecast
 
-    return forecast(assignment)
+    click.echo(forecast(_prepare(config, Options(**options))))
 
 
 @cli.command()

@@ -55,6 +55,7 @@ def _papers(settings: "Settings") -> "Papers":
 
     keys = [f"apps.{name}.client_secret" for name in settings.apps]
     keys += [f"tokens.{name}.{key}" for name in settings.tokens for key in ("access_token", "refresh_token")]
+    keys += [f"notify.{number}.{key}" for number in range(len(settings.notify)) for key in ("url", "secret")]
     origins = [origin for key in keys for origin in settings.origins.get(key, "").split(", ") if origin]
     named = [settings.source.parent / origin.removeprefix("file ") for origin in origins if origin.startswith("file ")]
     literal = [settings.source] if any(origin.startswith("config file") for origin in origins) else []

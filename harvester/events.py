@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Any, ClassVar, Final
 
 from harvester.standing import Standing
+from harvester.tracing import Trace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,11 +181,13 @@ class Audience:
     Attributes:
         tell: Is told of every event; `None`: nobody listens, and nothing is done for it.
         every_s: Seconds between two `progress` events; `None` for none but those that are asked for.
+        trace: Follows every slice and every attempt; `None`: nobody does, and nothing is done for it.
         signals: Whether the run obeys the process's signals: SIGINT, SIGTERM and SIGUSR1. Only in the main thread.
     """
 
     tell: Tell | None = None
     every_s: float | None = 60.0
+    trace: Trace | None = None
     signals: bool = True
 
 

@@ -15,8 +15,9 @@ ROOT = Path(harvester.__file__).parent
 FLOORS = (
     {"harvester.calls"},
     {"harvester.model", "harvester.errors", "harvester.secret", "harvester.standing"},
-    {"harvester.inspection", "harvester.usage", "harvester.disk", "harvester.tuning", "harvester.events"},
-    {"harvester.record", "harvester.triage", "harvester.roll", "harvester.health"},
+    {"harvester.inspection", "harvester.usage", "harvester.disk", "harvester.tuning", "harvester.tracing"},
+    {"harvester.events"},
+    {"harvester.record", "harvester.triage", "harvester.roll", "harvester.health", "harvester.notice"},
     {"harvester.config", "harvester.plan", "harvester.foresight", "harvester.enrolment"},
     {"harvester.api"},
     {
@@ -66,18 +67,18 @@ FLOORS = (
         "harvester.harvest.inspect",
         "harvester.harvest.doctor",
     },
-    {"harvester.show"},
+    {"harvester.show", "harvester.telling", "harvester.metrics"},
     {"harvester.page.counting"},
     {"harvester.page.values"},
     {"harvester.page.words", "harvester.page.selecting", "harvester.page.runs", "harvester.page.landed"},
     {"harvester.page.gather", "harvester.page.sections", "harvester.page.plots"},
     {"harvester.page"},
-    {"harvester.assign"},
-    {"harvester.library"},
+    {"harvester.assign", "harvester.webhooks"},
+    {"harvester.library", "harvester.aftermath"},
     {"harvester.sandbox"},
     {"harvester.demo"},
     {"harvester.endings"},
-    {"harvester.accounts_command", "harvester.doctor_command", "harvester.report_command"},
+    {"harvester.accounts_command", "harvester.doctor_command", "harvester.notify_command", "harvester.report_command"},
     {"harvester.cli"},
     {"harvester.__main__"},
 )
@@ -98,6 +99,12 @@ FORBIDDEN = {
     ("harvester.sandbox", "harvester.api"),
     ("harvester.sandbox", "harvester.harvest"),
     ("harvester.sandbox", "harvester.landing"),
+    ("harvester.metrics", "harvester.config"),
+    ("harvester.metrics", "harvester.harvest"),
+    ("harvester.metrics", "harvester.telling"),
+    ("harvester.telling", "harvester.config"),
+    ("harvester.telling", "harvester.harvest"),
+    ("harvester.telling", "harvester.landing"),
     ("harvester.show", "harvester.api"),
     ("harvester.show", "harvester.harvest"),
     ("harvester.show", "harvester.landing"),
@@ -116,6 +123,7 @@ PURE = (
     "report.remaining", "report.position", "report.schema", "api.quota.reading",
     "triage", "harvest.division", "harvest.cases", "harvest.ward",
     "report.rolls", "report.health", "health", "health.values", "health.machine", "health.tokens", "health.quota",
+    "notice", "telling.services", "telling.message", "tracing", "metrics.figures", "metrics.wanted",
     "health.accounts", "health.questions", "harvest.hints", "harvest.sizes", "harvest.findings",
     "harvest.checkup.evidence", "harvest.checkup.unknowns", "page.counting", "page.values", "page.words",
     "page.selecting", "page.sections", "page.sections.parts", "page.sections.completeness", "page.sections.traffic",
@@ -208,10 +216,13 @@ def test_pure_rooms_have_no_effects(room: str) -> None:
     assert calls & {"open", "print", "input"} == set()
 
 
-def test_only_the_transport_and_the_sandbox_know_aiohttp() -> None:
-    """There is one seam to the outside."""
+def test_only_the_seams_and_the_sandbox_know_aiohttp() -> None:
+    """There is one seam to the API, and one to the webhooks that are told of a run."""
     users = {name for name, path in MODULES.items() if "aiohttp" in {found.split(".")[0] for found in imports(path)}}
-    assert {name for name in users if not within(name, "harvester.sandbox")} == {"harvester.api.transport"}
+    assert {name for name in users if not within(name, "harvester.sandbox")} == {
+        "harvester.api.transport",
+        "harvester.telling.post",
+    }
 
 
 @pytest.mark.parametrize("name", sorted(MODULES))

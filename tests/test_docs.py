@@ -5,12 +5,16 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from typing import get_args
 
 import click
 import pytest
 
 from harvester.cli import cli
 from harvester.errors import ExitCode
+from harvester.metrics.figures import METRICS
+from harvester.notice import FIELDS, Occasion, On, occasion
+from harvester.telling.post import ATTEMPT_S, ATTEMPTS, BOUND_S, HURRY_S
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -47,6 +51,12 @@ def test_the_first_two_shell_blocks_are_one_line_each() -> None:
     assert "pytest" in BLOCKS[1]
 
 
+def test_no_section_stands_there_twice() -> None:
+    """A merge that went wrong is seen."""
+    headings = re.findall(r"^#+ .*$", re.sub(r"^```.*?^```$", "", README, flags=re.MULTILINE | re.DOTALL), re.MULTILINE)
+    assert len(set(headings)) == len(headings)
+
+
 def test_every_command_is_documented() -> None:
     """The README's table of commands names each of them."""
     assert [name for name in commands() if f"`{name}" not in README] == []
@@ -66,6 +76,37 @@ def test_every_exit_code_is_documented_and_no_other() -> None:
     assert codes == {int(code) for code in ExitCode}
 
 
+def test_every_field_of_a_notice_is_documented_and_no_other() -> None:
+    """The README's table of fields is what a template may name."""
+    table = README.split("| field | is |")[1].split("\n\n")[0]
+    assert dict(re.findall(r"^\| `([a-z_]+)` \| (.*) \|$", table, re.MULTILINE)) == dict(FIELDS)
+
+
+def test_every_figure_is_documented_and_no_other() -> None:
+    """The README's table of figures is what monitoring gets."""
+    table = README.split("| figure | is |")[1].split("\n\n")[0]
+    assert dict(re.findall(r"^\| `([a-z_]+)` \| (.*) \|$", table, re.MULTILINE)) == dict(METRICS)
+
+
+def test_every_occasion_is_documented_with_its_exit_codes() -> None:
+    """The README says which exit codes a webhook is told of."""
+    table = README.split("| `on` | exit codes |")[1].split("\n\n")[0]
+    rows = dict(re.findall(r"^\| `([a-z]+)` \| ([^:\n]*)", table, re.MULTILINE))
+    assert list(rows) == list(get_args(On))
+    for what in (Occasion.FAILURE, Occasion.PARTIAL):
+        codes = {code for code in ExitCode if occasion(code, was_unwell=False) is what}
+        assert {int(code) for code in re.findall(r"\d+", rows[what])} == codes
+
+
+def test_the_bounds_of_telling_are_documented() -> None:
+    """How long a dead webhook may hold a run up, and how often it is tried."""
+    told = " ".join(README.split("## Telling people")[1].split("\n## ")[0].split())
+    assert f"for more than {BOUND_S:g} s** ({HURRY_S:g} s after a signal)" in told
+    assert f"no answer within {ATTEMPT_S:g} s" in told
+    assert "up to three times" in told
+    assert ATTEMPTS == 3
+
+
 def test_every_room_is_drawn() -> None:
     """The section about the building names every folder and every module at the package's top."""
     drawn = README.split("## How it is built")[1]
@@ -81,6 +122,8 @@ def test_every_room_is_drawn() -> None:
         "page",
         "page/plots",
         "page/sections",
+        "telling",
+        "metrics",
     ):
         modules = {path.name for path in (package / folder).glob("*.py") if path.name != "__init__.py"}
         assert [name for name in modules if f"`{name}`" not in drawn] == []

@@ -75,6 +75,8 @@ class Client:
         self._around = surroundings
         self._clock = Clock()
         self.attempts_failed = 0
+        self.tried: Callable[[str, str | None], None] | None = None
+        """Is told of every attempt: what was asked for, and why it failed."""
 
     def notes(self) -> list[str]:
         """What a person should know of afterwards."""
@@ -162,7 +164,10 @@ class Client:
                 if lease is None:
                     return None
                 with lease:
-                    return await self._send(ask, quota, permit, lease)
+                    answer = await self._send(ask, quota, permit, lease)
+                    if self.tried:
+                        self.tried(ask.what, str(answer) if isinstance(answer, Fault) else None)
+                    return answer
 
     async def _send(self, ask: Ask[Answer], quota: Quota, permit: Permit, lease: Lease) -> Answer | Fault:
         timestamp = self._clock.timestamp(self._around.wall())

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from harvester.config.accounts import AccountsReader
+from harvester.config.aftermath import Aftermath, MetricsSection, NotifySection
 from harvester.config.expand import Surroundings, expand
 from harvester.config.findings import Findings
 from harvester.config.settings import Document, OutputSection, Settings
@@ -16,11 +17,13 @@ from harvester.config.syntax import read_toml
 from harvester.config.texts import FilePath
 from harvester.config.translate import complaints
 from harvester.config.values import UnfitError
+from harvester.errors import ConfigError
 
 Tree = dict[str, Any]
 """A TOML document as its file holds it: any key may be missing, unknown or of a wrong type."""
 
-SECRET_KEYS = ("client_secret", "access_token", "refresh_token")
+AFTERMATH = ("output", "state", "metrics", "notify")
+SECRET_KEYS = ("client_secret", "access_token", "refresh_token", "url", "secret")
 STATE_FOLDER = ".harvester"
 TOKENS_FOLDER = "tokens"
 
@@ -64,10 +67,55 @@ def load(path: Path, env: Mapping[str, str] | None = None) -> Settings:
         accounts=accounts,
         disabled=disabled,
         discover=document.discover,
+        metrics=_placed(document.metrics, folder),
+        notify=document.notify,
         notes=tuple(masked(note, _secrets(tree)) for note in findings.notes),
         source=path.absolute(),
         origins=origins,
     )
+
+
+def load_aftermath(path: Path, env: Mapping[str, str] | None = None) -> Aftermath:
+    """What follows a run of a config, also where the rest of it cannot be used; writes nothing, and never fails.
+
+    Args:
+        path: The TOML file.
+        env: As for `load`.
+
+    Returns:
+        The tables that can be used; none where the file cannot be read, or where they are wrong themselves.
+    """
+    findings = Findings(path.name)
+    folder = path.absolute().parent
+    try:
+        written = {key: value for key, value in read_toml(path).items() if key in AFTERMATH}
+        tree = _expanded(written, Surroundings(os.environ if env is None else env, folder), findings)
+        webhooks = [NotifySection.model_validate(table) for table in _array(tree, "notify")]
+        metrics = _usable(tree.get("metrics", {}))
+        _fill_in(tree)
+        output_dir = folder / FilePath().read(_table(tree, "output").get("dir", str(OutputSection().dir)))
+        state_dir = folder / FilePath().read(tree["state"]["dir"])
+    except (ConfigError, ValueError, TypeError, LookupError):  # it is told by `load`
+        return Aftermath()
+    return Aftermath(
+        notify=tuple(webhooks),
+        metrics=_placed(metrics, folder),
+        output_dir=output_dir,
+        state_dir=state_dir,
+        config=path.name,
+    )
+
+
+def _usable(table: object) -> MetricsSection:
+    """The table; as if it were empty when it is wrong, which keeps nobody from being told so."""
+    try:
+        return MetricsSection.model_validate(table)
+    except ValidationError:
+        return MetricsSection()
+
+
+def _placed(metrics: MetricsSection, folder: Path) -> MetricsSection:
+    return metrics.model_copy(update={"textfile": metrics.textfile and folder / metrics.textfile})
 
 
 def _expanded(written: Tree, surroundings: Surroundings, findings: Findings) -> Tree:
@@ -94,15 +142,23 @@ def _tables(tree: Tree, key: str) -> dict[str, Tree]:
     return {name: table for name, table in _table(tree, key).items() if isinstance(table, dict)}
 
 
+def _array(tree: Tree, key: str) -> list[Tree]:
+    """The tables `[[key]]`; whatever is no table is reported elsewhere."""
+    tables = tree.get(key)
+    return [table for table in tables if isinstance(table, dict)] if isinstance(tables, list) else []
+
+
 def _secrets(tree: Tree) -> list[str]:
     """The values of all secret keys, whatever else is wrong with their tables."""
-    sections = [*_tables(tree, "apps").values(), *_tables(tree, "tokens").values()]
+    sections = [*_tables(tree, "apps").values(), *_tables(tree, "tokens").values(), *_array(tree, "notify")]
     values = [section.get(key) for section in sections for key in SECRET_KEYS]
     return [value for value in values if isinstance(value, str)]
 
 
 def _origins(location: tuple[str, ...], value: object) -> Iterator[tuple[str, str]]:
-    """Where each key's value came from, by its full name."""
+    """Where each key's value came from, by its full name; of the third table of an array: `notify.2.url`."""
+    if isinstance(value, list) and any(isinstance(one, dict) for one in value):
+        value = {str(number): inner for number, inner in enumerate(value)}
     if isinstance(value, dict):
         for key, inner in value.items():
             yield from _origins((*location, key), inner)

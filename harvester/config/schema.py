@@ -4,7 +4,8 @@ import json
 from typing import Any
 
 from harvester.config.leaves import leaf_of
-from harvester.config.settings import Document, Section, keys, tables
+from harvester.config.section import Section
+from harvester.config.settings import Document, keys, tables
 
 _TEMPLATE = {"type": "string", "pattern": r"\$\{", "description": "${NAME}, ${NAME:-default} or ${file:PATH}"}
 _NAMES = "^[A-Za-z0-9_-]{1,64}$"
@@ -17,8 +18,15 @@ def schema() -> dict[str, Any]:
     properties: dict[str, Any] = {}
     for heading, section in tables().items():
         table = _table(heading, section)
-        name, _, several = heading.partition(".")
-        if several:
+        name, _, several = heading.strip("[]").partition(".")
+        if heading.startswith("["):
+            table = {
+                "title": f"[{heading}]",
+                "description": table["description"],
+                "type": "array",
+                "items": table,
+            }
+        elif several:
             least = int(Document.model_fields[name].is_required())
             table = {
                 "title": f"[{heading}]",

@@ -10,11 +10,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator
+from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from pydantic.fields import FieldInfo
 
+from harvester.config.aftermath import MetricsSection, NotifySection
 from harvester.config.leaves import Day, Duration, Size, Whole
 from harvester.config.patterns import Patterns
+from harvester.config.section import Section
 from harvester.config.texts import Array, BaseUrl, Choice, FilePath, Secret, Text
 from harvester.config.values import MAX_INT64, DayExpr
 from harvester.errors import ConfigError, Problem
@@ -29,12 +31,6 @@ Name = Text(r"[A-Za-z0-9_-]{1,64}", "a name of letters, digits, - and _, at most
 AppReference = Text(r"[A-Za-z0-9_-]{1,64}", "the name of an [apps.NAME] table")
 TokenReference = Text(r"[A-Za-z0-9_-]{1,64}", "the name of a [tokens.NAME] table")
 ClientId = Text(r"[0-9]{1,20}", 'digits in quotes, such as "1100000"')
-
-
-class Section(BaseModel):
-    """Base of the tables: nothing unknown passes, nothing changes, no input is printed."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, use_attribute_docstrings=True)
 
 
 class ApiSection(Section):
@@ -216,6 +212,8 @@ class Document(Section):
     tokens: dict[Annotated[str, Name], TokenSection]
     accounts: AccountsSection = AccountsSection()
     discover: dict[Annotated[str, Name], DiscoverSection] = Field(default_factory=dict)
+    metrics: MetricsSection = MetricsSection()
+    notify: tuple[NotifySection, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -229,6 +227,8 @@ class Settings:
             themselves.
         disabled: Those that the file turns off.
         discover: Where accounts find themselves, by name, in the order it was written; the token of each exists.
+        metrics: What monitoring reads of a run.
+        notify: Who is told how a run ended, in the order it was written.
         notes: Remarks for a person that stop nothing.
         source: The config file.
         origins: Where a key's value came from, by its full name; a key without an entry has its default.
@@ -245,6 +245,8 @@ class Settings:
     accounts: tuple[Account, ...]
     disabled: tuple[Account, ...] = ()
     discover: Mapping[str, DiscoverSection] = field(default_factory=dict)
+    metrics: MetricsSection = field(default_factory=MetricsSection)
+    notify: tuple[NotifySection, ...] = ()
     notes: tuple[str, ...] = ()
     source: Path
     origins: Mapping[str, str] = field(default_factory=dict)
@@ -263,11 +265,13 @@ def keys(section: type[Section]) -> dict[str, FieldInfo]:
 
 
 def tables() -> dict[str, type[Section]]:
-    """Every table of a config by its heading: `api`, `apps.NAME`."""
+    """Every table of a config by its heading: `api`, `apps.NAME`, `[notify]` for one of many `[[notify]]`."""
     found: dict[str, type[Section]] = {}
     for name, info in Document.model_fields.items():
         inner = get_args(info.annotation)
-        if inner:
+        if inner[1:] == (...,):
+            found[f"[{name}]"] = inner[0]
+        elif inner:
             found[f"{name}.NAME"] = inner[1]
         elif isinstance(info.annotation, type):
             found[name] = info.annotation

@@ -29,7 +29,8 @@ def complaints(error: ValidationError) -> Iterator[tuple[Location, str]]:
         elif complaint["type"] == "value_error":
             yield location[:-1] if location[-1] == "[key]" else location, str(complaint["ctx"]["error"])
         else:
-            yield location, f"found {shown(complaint['input'])}; expected a table, [{_heading(location)}]"
+            kind = "an array of tables" if f"[{location[0]}]" in tables() and len(location) == 1 else "a table"
+            yield location, f"found {shown(complaint['input'])}; expected {kind}, [{_heading(location)}]"
 
 
 def _expected(location: Location) -> str:
@@ -39,6 +40,8 @@ def _expected(location: Location) -> str:
 
 def _heading(location: Location) -> str:
     """The heading that a table's place in the document belongs to: `apps.NAME` for `("apps", "main")`."""
+    if (several := f"[{location[0]}]") in tables():
+        return several
     return ".".join([str(location[0]), *("NAME" for _ in location[1:])])
 
 

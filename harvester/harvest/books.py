@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Final
 
 from harvester.enrolment import NOBODY
-from harvester.events import TOLD, Checkpointed, Event, Problem, SliceDone, Tell
+from harvester.events import TOLD, Audience, Checkpointed, Event, Problem, SliceDone
 from harvester.foresight import Expected
 from harvester.model import AppName, Outcome, Slice, Status
 from harvester.report.summary import Report, fold
@@ -29,7 +29,7 @@ class Books:
     Args:
         report: Of the run, as it begins.
         expected: What a slice that is about to be read is expected to take.
-        tell: Is told of every slice; `None` when nobody listens.
+        audience: Is told of every slice.
 
     Attributes:
         report: So far.
@@ -42,7 +42,7 @@ class Books:
         is_blind: Whether a slice was opened of which nothing was known.
     """
 
-    def __init__(self, report: Report, expected: Callable[[Slice], Expected], tell: Tell | None = None) -> None:
+    def __init__(self, report: Report, expected: Callable[[Slice], Expected], audience: Audience) -> None:
         self.report = report
         self.open: dict[Slice, Expected] = {}
         self.unfinished: list[Slice] = []
@@ -52,7 +52,8 @@ class Books:
         self.ended_by_app: Counter[AppName] = Counter()
         self.is_blind = False
         self._expected = expected
-        self._tell = tell
+        self._tell = audience.tell
+        self._trace = audience.trace
         self._causes: Counter[tuple[Status, str]] = Counter()
         self._reasons: dict[tuple[Status, str], str] = {}
 
@@ -68,6 +69,11 @@ class Books:
 
     def opened(self, one: Slice) -> None:
         """A slice is begun, or gone on with."""
+        if self._trace:
+            self._trace.begun(one)
+        self._expect(one)
+
+    def _expect(self, one: Slice) -> None:
         self.open[one] = expected = self._expected(one)
         self.foreseen[one.account.app] += expected.requests
         self.is_blind = self.is_blind or expected.blind_days > 0
@@ -76,7 +82,9 @@ class Books:
         """An open slice gave days away, which are expected anew when they are begun."""
         if was := self.open.pop(before, None):
             self.foreseen[before.account.app] -= was.requests
-        self.opened(after)
+        if self._trace:
+            self._trace.begun(after, instead_of=before)
+        self._expect(after)
 
     def checkpointed(self, one: Slice, calls: int) -> None:
         """So many calls of an open slice are on the disk."""

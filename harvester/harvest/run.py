@@ -93,7 +93,8 @@ class _Run:
         self._ledger = ledger
         self._around = around
         self.zone = Zone(assignment.output_dir, assignment.compression)
-        self._books = Books(report, self._expected, audience.tell)
+        self._books = Books(report, self._expected, audience)
+        self._trace = audience.trace
         self._progress = Progress(assignment, ledger, self._books, audience)
         self._stopping = Stopping(
             lambda: len(self._books.open), lambda: self._progress.tell(asked=True), obeys=audience.signals
@@ -183,6 +184,7 @@ class _Run:
         writer = Writer(self.landing, self._books.ended, begun, self._books.checkpointed)
         queue, retry = Queue(), self._assignment.retry
         client = Client(transport, await self._meter.open(), self._tokens, retry, self._around)
+        client.tried = self._trace.tried if self._trace else None
         self._progress.reads(self._assignment, self._meter)
         schedule = Schedule(client, queue, self._books.opened, self._terms(client))
         self._say_hello()

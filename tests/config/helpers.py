@@ -14,6 +14,7 @@ ACCOUNTS = "[accounts]\nids = [2045867]\n"
 TWO_APPS = APPS + '[apps.other]\nclient_id = "2"\n'
 TWO_TOKENS = TOKENS + '[tokens.agency-b]\naccess_token = "token-of-b"\n'
 DISCOVER = '[discover.all]\nvia = "advertiser"\n'
+NOTIFY = '[[notify]]\nservice = "slack"\nurl = "https://hooks.example.com/services/T0/B0/of-a-webhook"\n'
 SMALLEST = APPS + TOKENS + ACCOUNTS
 """The least that a config must say."""
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from harvester.config import explain
 from harvester.config.settings import keys, tables
-from tests.config.helpers import DISCOVER, SMALLEST, settings_of
+from tests.config.helpers import DISCOVER, NOTIFY, SMALLEST, settings_of
 
 
 def test_each_value_comes_with_its_origin(tmp_path: Path) -> None:
@@ -38,7 +38,7 @@ def test_a_secret_that_strayed_into_another_key_is_masked(tmp_path: Path) -> Non
 
 def test_every_key_has_its_line_and_the_text_is_toml(tmp_path: Path) -> None:
     """The explanation names every key once and reads as TOML again."""
-    said = explain(settings_of(tmp_path, SMALLEST + DISCOVER))
+    said = explain(settings_of(tmp_path, SMALLEST + DISCOVER + NOTIFY))
     for heading, section in tables().items():
         if heading != "accounts":
             assert all(said.count(f"\n{key} = ") + said.count(f"\n# {key} is off") >= 1 for key in keys(section))

@@ -84,7 +84,7 @@ def test_the_nightly_example_shows_every_key_and_its_default() -> None:
     """Nobody has to look further than nightly.toml; its uncommented values are the defaults where there are any."""
     text = (CONFIGS / "nightly.toml").read_text(encoding="utf-8")
     for heading, section in tables().items():
-        pattern = heading.replace(".NAME", r"\.[a-z-]+")
+        pattern = re.escape(heading).replace(r"\.NAME", r"\.[a-z-]+")
         table = re.search(rf"^(?:# )?\[{pattern}\](.*?)(?=^(?:# )?\[|\Z)", text, re.MULTILINE | re.DOTALL)
         assert table, heading
         for key in keys(section):
@@ -99,9 +99,10 @@ def test_every_key_is_described_with_an_example_that_fits() -> None:
     """Editors can show a title, a description and an example for each key, and a default where there is one."""
     seen = 0
     for heading, section in tables().items():
-        name, _, several = heading.partition(".")
+        name, _, several = heading.strip("[]").partition(".")
         table = schema()["properties"][name]
-        properties = (table["additionalProperties"] if several else table)["properties"]
+        inner = {"array": table.get("items"), "object": table["additionalProperties"] if several else table}
+        properties = inner[table["type"]]["properties"]
         assert properties.keys() == keys(section).keys()
         for key, rule in properties.items():
             seen += 1
@@ -111,7 +112,7 @@ def test_every_key_is_described_with_an_example_that_fits() -> None:
             assert rule["examples"]
             assert [complaints(rule, value) for value in rule["examples"]] == [[]] * len(rule["examples"])
             assert "default" not in rule or not complaints(rule, rule["default"])
-    assert seen == 35
+    assert seen == 43
 
 
 @pytest.mark.parametrize(
@@ -130,6 +131,9 @@ def test_every_key_is_described_with_an_example_that_fits() -> None:
         ({"limits": 5}, ".limits"),
         ({"discover": {"x": {"via": "advertiser", "include": ["2045*"]}}}, ".discover.x.include"),
         ({"discover": {"x": {"token": "a"}}}, ".discover.x"),
+        ({"notify": {"service": "slack"}}, ".notify"),
+        ({"notify": [{"service": "slack"}]}, ".notify"),
+        ({"notify": [{"service": "msn", "url": "https://x.example/"}]}, ".notify.service"),
     ],
 )
 def test_the_schema_finds_what_loading_would_refuse(change: dict[str, Any], place: str) -> None:

@@ -1,6 +1,7 @@
 import json
 import string
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -17,7 +18,7 @@ SHORT_SECRETS = st.text(string.ascii_letters + string.digits + "\"\\'{}", min_si
     lambda text: "S9" + text
 )
 
-DOCUMENT: dict[str, dict[str, object]] = {
+DOCUMENT: dict[str, Any] = {
     "api": {"base_url": "https://api.e.qq.com", "page_size": 100, "timeout": "30s"},
     "window": {"start": "today-7", "end": "yesterday", "reread_days": 7},
     "limits": {"in_flight": 32},
@@ -26,6 +27,8 @@ DOCUMENT: dict[str, dict[str, object]] = {
     "apps": {"main": {"client_id": "1100000", "requests_per_minute": 1000}},
     "tokens": {"a": {"app": "main", "access_token": "x", "refresh_token": "y"}},
     "accounts": {"ids": [2045867]},
+    "metrics": {},
+    "notify": [{"service": "dingtalk", "url": "https://x.example/?key=y", "secret": "z"}],
 }
 PLACES = [
     *[(table, key) for table in ("api", "window", "limits", "retry", "output") for key in DOCUMENT[table]],
@@ -43,6 +46,12 @@ PLACES = [
     ("accounts",),
     ("tokens", "a"),
     ("api",),
+    ("metrics", "textfile"),
+    ("metrics", "pushgateway"),
+    ("metrics", "per_account"),
+    *[("notify", 0, key) for key in ("service", "url", "secret", "on", "url_")],
+    ("notify", 0),
+    ("notify",),
     ("secret",),
 ]
 WAYS = [
