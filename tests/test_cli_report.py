@@ -1,8 +1,10 @@
 """`harvester report` as a shell sees it."""
 
+import os
 import shutil
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -60,6 +62,23 @@ def test_usage(arguments: tuple[str, ...], told: str, run_once: Served, tmp_path
     assert (done.returncode, done.stdout) == (2, "")
     assert told in done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_into_a_pipe_and_through_a_link(run_once: Served, tmp_path: Path) -> None:
+    """A pipe gets the page and stays a pipe; behind a link the file is replaced, and the link stays."""
+    pipe, link, page = tmp_path / "pipe", tmp_path / "link.html", tmp_path / "page.html"
+    os.mkfifo(pipe)
+    link.symlink_to(page)
+    heard: list[str] = []
+    reader = threading.Thread(target=lambda: heard.append(pipe.read_text(encoding="utf-8")), daemon=True)
+    reader.start()
+    assert harvester("report", run_once.config, "--no-calls", "--output", pipe).returncode == 0
+    reader.join(60)
+    assert heard[0].rstrip().endswith("</html>")
+    assert pipe.is_fifo()
+    assert harvester("report", run_once.config, "--no-calls", "--output", link).returncode == 0
+    assert link.is_symlink()
+    assert page.read_text(encoding="utf-8").rstrip().endswith("</html>")
 
 
 def test_nowhere_to_write(run_once: Served, tmp_path: Path) -> None:

@@ -64,19 +64,22 @@ def latest_runs(folder: Path) -> Runs:
     with storage(folder, "read"):
         names = sorted(os.listdir(folder)) if folder.is_dir() else []  # noqa: PTH208 - names are all that is wanted
     names = [name for name in names if name.endswith(".json")]
-    found: list[Run] = []
+    found: list[tuple[Run, list[Cause]]] = []
     damaged: list[tuple[str, str]] = []
-    causes: list[Cause] = []
     for name in names[-_READ:]:
         try:
             run = _read(folder / name)
         except (OSError, ValueError, RecursionError) as error:  # msgspec's errors are ValueErrors
             damaged.append((shown(name), _why(error)))
             continue
-        found.append(_run_of(run))
-        causes = _causes(run)
-    found.sort(key=lambda one: one.started)
-    return Runs(runs=found, damaged=damaged, causes=causes, older=max(0, len(names) - _READ))
+        found.append((_run_of(run), _causes(run)))
+    found.sort(key=lambda pair: pair[0].started)
+    return Runs(
+        runs=tuple(run for run, _ in found),
+        damaged=tuple(damaged),
+        causes=tuple(found[-1][1]) if found else (),
+        older=max(0, len(names) - _READ),
+    )
 
 
 def _read(path: Path) -> _File:

@@ -60,6 +60,8 @@ class Traffic:
         self.notes: list[str] = []
         """What a person should know of afterwards."""
         self._pauses: list[Pause] = []
+        self._down: Pause | None = None
+        """The outage that goes on: its beginning is reckoned once, for the two clocks need not keep step."""
         self._budget = budget or Budget()
         self._crowd = Crowd(most=in_flight, allowed=in_flight)
         self._places = Places(in_flight)
@@ -120,21 +122,22 @@ class Traffic:
 
     def paused(self, app: AppName, until: float, why: str) -> None:
         """An app sends nothing up to loop time `until`."""
-        self._paused(app, anyio.current_time(), until, why)
+        self._keep(Pause(app=app, since=self._moment_s(anyio.current_time()), until=self._moment_s(until), why=why))
 
     @property
     def pauses(self) -> list[Pause]:
         """The latest pauses of the run; of an API that is down now, up to now."""
-        if not self._circuit.is_open or self._circuit.since is None:
-            return self._pauses
-        return [*self._pauses, self._pause(None, self._circuit.since, anyio.current_time(), _DOWN)]
+        return [*self._pauses, *([self._down_until_now(self._down)] if self._down else [])]
 
-    def _paused(self, app: AppName | None, since: float, until: float, why: str) -> None:
-        self._pauses = [*self._pauses[1 - _PAUSES_KEPT :], self._pause(app, since, until, why)]
+    def _down_until_now(self, down: Pause) -> Pause:
+        return replace(down, until=max(down.since, self._moment_s(anyio.current_time())))
 
-    def _pause(self, app: AppName | None, since: float, until: float, why: str) -> Pause:
-        begins, ends = (round(self.wall() + at - anyio.current_time(), 1) for at in (since, until))
-        return Pause(app=app, since=begins, until=ends, why=why)
+    def _keep(self, pause: Pause) -> None:
+        self._pauses = [*self._pauses[1 - _PAUSES_KEPT :], pause]
+
+    def _moment_s(self, at: float) -> float:
+        """Unix time of a loop time."""
+        return round(self.wall() + at - anyio.current_time(), 1)
 
     @property
     def has_place(self) -> bool:
@@ -172,6 +175,8 @@ class Traffic:
             what = replace(what, text=f"{what.text}; asked was {self._where}, as [api] base_url says")
         before, self._circuit = self._circuit, circuits.failed(self._circuit, what, now, self._accounts)
         if self._circuit.is_open and not before.is_open:
+            since = self._moment_s(now if self._circuit.since is None else self._circuit.since)
+            self._down = Pause(app=None, since=since, until=since, why=_DOWN)
             many, text = self._circuit.in_a_row, self._circuit.text
             log.warning("the API is down: %d attempts in a row failed, the last one: %s", many, text)
             if self.patience_s is not None:
@@ -193,8 +198,10 @@ class Traffic:
         if self._circuit.is_open and self._circuit.since is not None:
             down = f"the API was down for {now - self._circuit.since:,.0f} s"
             log.warning("%s; it answers again", down)
-            self._paused(None, self._circuit.since, now, _DOWN)
             self.notes.append(f"{down}, since {self.clock(self._circuit.since)}: {self._circuit.text}")
+        if self._down:
+            self._keep(self._down_until_now(self._down))
+            self._down = None
         was_open, self._circuit = self._circuit.is_open, circuits.answered(self._circuit, account_id)
         if was_open:
             self.wake()

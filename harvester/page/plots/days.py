@@ -21,8 +21,11 @@ _GAP: Final = 0.08
 """Of a row, left free above and below."""
 _LACKING: Final = ("complete", "lack-1", "lack-2", "lack-3", "lack-4")
 _TICKS: Final = 12
+_TICKS_LONG: Final = 8
+_LONG: Final = 300
+"""Days, from which on their names have a year."""
 _MANY: Final = 100
-"""Days, from which on the lines between them are fine."""
+"""Days, from which on there are no lines between them."""
 _COLOUR_OF: Final = MappingProxyType({mark: COLOURS[mark.name.lower()] for mark in Mark})
 Cells = Sequence[Sequence[int]]
 
@@ -83,13 +86,16 @@ def _grid(labels: Sequence[str], days: Sequence[date]) -> Iterator[tuple[Any, An
     height = 0.75 + _ROW_IN * len(labels)
     with figure(height) as (fig, (axes,)):
         widest = max((width_in(text) for text in labels), default=0.0)
-        place(fig, left_in=0.2 + widest, top_in=0.35, bottom_in=0.4)
+        place(fig, left_in=0.2 + widest, right_in=0.35, top_in=0.35, bottom_in=0.4)
         axes.set_xlim(0, len(days))
         axes.set_ylim(len(labels), 0)
         axes.set_yticks([row + 0.5 for row in range(len(labels))], labels)
-        step = -(-len(days) // _TICKS)
+        is_long = len(days) > _LONG
+        step = -(-len(days) // (_TICKS_LONG if is_long else _TICKS))
         shown = range((len(days) - 1) % step, len(days), step)
-        axes.set_xticks([day + 0.5 for day in shown], [f"{days[day]:%m-%d}" for day in shown])
+        axes.set_xticks(
+            [day + 0.5 for day in shown], [f"{days[day]:{'%Y-%m-%d' if is_long else '%m-%d'}}" for day in shown]
+        )
         axes.tick_params(length=0)
         for side in axes.spines.values():
             side.set_visible(False)
@@ -109,7 +115,8 @@ def _paint(axes: Any, rows: Cells, colour: Callable[[int], str]) -> None:
         path = Path.make_compound_path(*(Path(polygon, closed=True) for polygon in polygons))
         axes.add_patch(PathPatch(path, facecolor=colour(value), linewidth=0))
     columns = len(rows[0]) if rows else 0
-    axes.vlines(range(1, columns), 0, len(rows), colors=COLOURS["ground"], linewidth=0.8 if columns < _MANY else 0.2)
+    if columns < _MANY:
+        axes.vlines(range(1, columns), 0, len(rows), colors=COLOURS["ground"], linewidth=0.8)
 
 
 def _legend(axes: Any, entries: Sequence[tuple[str, str]]) -> None:

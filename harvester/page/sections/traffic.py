@@ -9,7 +9,7 @@ from harvester.page.values import Findings, Run
 from harvester.page.words import lasting, many, moment, percent
 
 _PAUSES_SHOWN: Final = 50
-_RUNS_SHOWN: Final = 30
+_RUNS_SHOWN: Final = 15
 
 
 def requests(found: Findings) -> Section:

@@ -147,6 +147,19 @@ class TestWhatPeopleAreTold:
         await anyio.sleep(50)
         assert traffic.pauses == [refused, replace(down, until=begun + 110)]
 
+    async def test_an_outage_has_one_beginning(self) -> None:
+        """However the wall's clock goes beside the loop's: what the ledger knows it by does not change."""
+        traffic = Traffic(8, lambda: NOW_S + 1.01 * anyio.current_time(), patience_s=None)
+        await anyio.sleep(10)
+        for _ in range(3):
+            traffic.failed(nobody(10.0))
+        begun = set()
+        for _ in range(5):
+            begun |= {one.since for one in traffic.pauses}
+            await anyio.sleep(20)
+        traffic.answered(0.3, anyio.current_time())
+        assert {one.since for one in traffic.pauses} == begun == {round(NOW_S + 10.1, 1)}
+
     async def test_a_few_failures_are_not_worth_telling(self, caplog: pytest.LogCaptureFixture) -> None:
         """Nor that they are over."""
         traffic = traffic_of()
