@@ -356,7 +356,7 @@ def test_signals_before_the_run_begins(number: signal.Signals, served: Served) -
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)
     if number == signal.SIGTERM:
-        assert (done.returncode, done.stderr) == (143, "terminated before anything was begun\n")
+        assert (done.returncode, done.stderr) == (143, "terminated before anything was begun: run again\n")
     else:
         assert (done.returncode, done.stderr) == (0, "")
 
