@@ -15,6 +15,7 @@ from harvester import __version__
 from harvester.endings import answer_signals, give_up_printing, guarded, print_anything, report_a_bug, show_problems
 from harvester.errors import ConfigError, ExitCode, HarvesterError
 from harvester.examples import examples
+from harvester.options import day, file_to_write
 from harvester.secret import masked
 
 if TYPE_CHECKING:
@@ -63,21 +64,12 @@ def _duration(text: str) -> float:
         raise click.BadParameter(str(error)) from None
 
 
-def _day(text: str) -> object:
-    from harvester.config import parse_day
-
-    try:
-        return parse_day(text)
-    except ValueError as error:
-        raise click.BadParameter(str(error)) from None
-
-
 def _scope_options(command: Decorated) -> Decorated:
     for option in (
         click.option("--again", is_flag=True, help="Read complete days too."),
         click.option("--account", "accounts", type=int, multiple=True, metavar="ID", help="Only this; repeatable."),
-        click.option("--end", type=_day, metavar="D", help="Last day, in place of the config's."),
-        click.option("--start", type=_day, metavar="D", help="First day: YYYY-MM-DD, today, yesterday, today-N."),
+        click.option("--end", type=day, metavar="D", help="Last day, in place of the config's."),
+        click.option("--start", type=day, metavar="D", help="First day: YYYY-MM-DD, today, yesterday, today-N."),
     ):
         command = option(command)
     return command
@@ -102,7 +94,13 @@ def _budget_options(command: Decorated) -> Decorated:
 @_scope_options
 @_budget_options
 @click.option("--dry-run", is_flag=True, help="Say what would be done, ask the API nothing.")
-@click.option("--summary", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Report, as JSON.")
+@click.option(
+    "--summary",
+    type=click.Path(dir_okay=False, path_type=Path),
+    callback=file_to_write,
+    metavar="FILE",
+    help="Report, as JSON.",
+)
 @click.option("--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @click.option("--quiet", is_flag=True, help="Print nothing but errors, and what is lacking.")
 @click.option("--no-progress", "progress", flag_value=False, default=True, help="Do not show how it goes on.")

@@ -3,26 +3,15 @@
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import click
 
 from harvester.errors import ConfigError, Problem
 from harvester.examples import examples
-
-if TYPE_CHECKING:
-    from harvester.config import DayExpr
+from harvester.options import day
 
 _NEEDED: Final = ("jinja2", "matplotlib")
-
-
-def _day(text: str) -> "DayExpr":
-    from harvester.config import parse_day
-
-    try:
-        return parse_day(text)
-    except ValueError as error:
-        raise click.BadParameter(str(error)) from None
 
 
 @click.command("report", epilog=examples("harvester report"))
@@ -35,8 +24,8 @@ def _day(text: str) -> "DayExpr":
     metavar="FILE",
     help="Where the page goes; one that is there is replaced, whole or not at all.",
 )
-@click.option("--start", type=_day, metavar="D", help="First day: YYYY-MM-DD, today, yesterday, today-N.")
-@click.option("--end", type=_day, metavar="D", help="Last day; the config's by default.")
+@click.option("--start", type=day, metavar="D", help="First day: YYYY-MM-DD, today, yesterday, today-N.")
+@click.option("--end", type=day, metavar="D", help="Last day; the config's by default.")
 @click.option(
     "--call-days",
     type=click.IntRange(min=1),

@@ -74,7 +74,7 @@ FLOORS = (
     {"harvester.page.gather", "harvester.page.sections", "harvester.page.plots"},
     {"harvester.page"},
     {"harvester.assign", "harvester.webhooks"},
-    {"harvester.library", "harvester.aftermath", "harvester.examples"},
+    {"harvester.library", "harvester.aftermath", "harvester.examples", "harvester.options"},
     {"harvester.sandbox"},
     {"harvester.demo"},
     {"harvester.endings"},

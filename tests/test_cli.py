@@ -361,6 +361,14 @@ def test_signals_before_the_run_begins(number: signal.Signals, served: Served) -
         assert (done.returncode, done.stderr) == (0, "")
 
 
+def test_a_summary_that_cannot_be_written_is_told_before_the_run(served: Served, tmp_path: Path) -> None:
+    """Not after a whole night."""
+    done = harvester("run", served.config, "--summary", tmp_path / "nowhere" / "summary.json")
+    assert done.returncode == 2
+    assert f"there is no folder {tmp_path / 'nowhere'} to write it in" in " ".join(done.stderr.split())
+    assert not list(served.landing.glob("runs/*"))
+
+
 def test_a_dry_run_has_a_summary(served: Served, tmp_path: Path) -> None:
     """`--dry-run --summary FILE` writes what would be done."""
     harvester("run", served.config, "--dry-run", "--summary", tmp_path / "plan.json")
