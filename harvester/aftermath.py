@@ -135,7 +135,7 @@ def _ending(error: BaseException) -> Ending:
         case KeyboardInterrupt():
             return Ending(code=ExitCode.INTERRUPTED, error="interrupted")
         case SystemExit(code=ExitCode.TERMINATED):
-            return Ending(code=ExitCode.TERMINATED, error="terminated before anything was begun")
+            return Ending(code=ExitCode.TERMINATED, error="terminated before anything was begun: run again")
         case ConfigError():
             many = "1 problem" if len(error.problems) == 1 else f"{len(error.problems)} problems"
             return Ending(code=error.exit_code, error=f"{many} with the config or the command line\n{error}")

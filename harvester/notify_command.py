@@ -30,6 +30,7 @@ def notify_command(config: Path, *, event: str, dry_run: bool) -> None:
     """
     from harvester.aftermath import deliver
     from harvester.config import load
+    from harvester.errors import ExitCode
     from harvester.report.logs import set_up
     from harvester.telling.services import said
     from harvester.webhooks import webhooks
@@ -46,7 +47,7 @@ def notify_command(config: Path, *, event: str, dry_run: bool) -> None:
     told = deliver(chosen, values)
     for one in told:
         click.echo(f"{one.name}: {'took it' if one.failure is None else f'did NOT take it: {one.failure}'}")
-    sys.exit(3 if any(one.failure for one in told) else 0)
+    sys.exit(ExitCode.PARTIAL if any(one.failure for one in told) else ExitCode.COMPLETE)
 
 
 def _made_up(config: str, event: str) -> "Mapping[str, Value]":

@@ -131,7 +131,7 @@ def test_a_run_is_told(config: Path, receiver: Receiver) -> None:
         (StorageError("cannot publish x: disk full"), "failure", "FAILED (exit code 4): cannot publish x: disk full"),
         (LockedError("run by 17"), "failure", "FAILED (exit code 11): run by 17"),
         (ConfigError([Problem(where="a", message="b")]), "failure", "FAILED (exit code 2): 1 problem with the config"),
-        (SystemExit(ExitCode.TERMINATED), "partial", "FAILED (exit code 143): terminated before anything was begun"),
+        (SystemExit(ExitCode.TERMINATED), "partial", "exit code 143): terminated before anything was begun: run again"),
         (KeyboardInterrupt(), "partial", "FAILED (exit code 130): interrupted"),
         (ValueError(f"{KEY} of 13912345678"), "failure", "a bug in harvester (ValueError)"),
         (BaseExceptionGroup("x", [ValueError(KEY)]), "failure", "a bug in harvester (ExceptionGroup)"),

@@ -23,7 +23,19 @@ from tests.words_of_code import fragments, is_said, pieces
 
 SECTIONS: Final = {part.split("\n", 1)[0]: part.split("\n", 1)[1] for part in README.split("\n## ")[1:]}
 CHINESE: Final = "中文快速上手"
-FOREIGN_FLAGS: Final = {"--disable-pip-version-check", "--dist", "--simulated", "--timeline", "--cycles", "--plot"}
+FOREIGN_FLAGS: Final = {
+    *(
+        "--disable-pip-version-check",
+        "--dist",
+        "--simulated",
+        "--timeline",
+        "--cycles",
+        "--plot",
+        "--rounds",
+        "--calls",
+    ),
+    "--page-size",
+}
 """Of pip, of the tests and of the benchmarks."""
 COMPLETION: Final = re.compile(r"_HARVESTER_COMPLETE=(\w+)_source harvester")
 

@@ -34,7 +34,7 @@ __all__ = ["MEMORY_BYTES", "THREADS", "Landing", "Writer"]
 T = TypeVar("T")
 THREADS: int = 8
 """Days that are published side by side."""
-MEMORY_BYTES: Final = 16 * 2**20
+MEMORY_BYTES: Final = 14 * 2**20
 """What the calls of all slices may hold in memory; beyond it the largest open one goes to disk."""
 GROUP_SLICES: Final = 32
 """That are published together, at most; as many may be waiting for that."""

@@ -24,7 +24,7 @@ page_size = {trial.page_size}
 start = "{trial.start}"
 end = "{trial.end}"
 [limits]
-in_flight = 64
+in_flight = 16
 [output]
 dir = "landing"
 [apps.only]

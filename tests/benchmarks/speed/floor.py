@@ -1,7 +1,7 @@
 """The floor: what aiohttp and orjson cost, and nothing else. No retries, no limits, no dedupe, no days, no durability.
 
 `python -m tests.benchmarks.speed.floor --base-url URL --accounts FILE --start D --end D --page-size N --output DIR`
-walks every account by its bare cursor, 64 at a time, and writes the calls of all of them into one NDJSON file.
+walks every account by its bare cursor, 16 at a time, and writes the calls of all of them into one NDJSON file.
 """
 
 import argparse
@@ -13,7 +13,7 @@ import aiohttp
 import orjson
 from yarl import URL
 
-WALKS = 64
+WALKS = 16
 
 
 async def walk(session: aiohttp.ClientSession, url: str, size: int, out: BinaryIO) -> None:

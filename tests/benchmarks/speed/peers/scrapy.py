@@ -1,4 +1,4 @@
-"""Scrapy, tuned: 64 requests at a time, retries on, everything off that is not needed.
+"""Scrapy, tuned: 16 requests at a time, retries on, everything off that is not needed.
 
 As an expert would: the callback parses a page once, with orjson, and writes its calls into one file. With `--feed` the
 callback yields the calls, and Scrapy's own JSON-lines exporter writes them, as its tutorial shows.
