@@ -24,17 +24,8 @@ from tests.words_of_code import fragments, is_said, pieces
 SECTIONS: Final = {part.split("\n", 1)[0]: part.split("\n", 1)[1] for part in README.split("\n## ")[1:]}
 CHINESE: Final = "中文快速上手"
 FOREIGN_FLAGS: Final = {
-    *(
-        "--disable-pip-version-check",
-        "--dist",
-        "--simulated",
-        "--timeline",
-        "--cycles",
-        "--plot",
-        "--rounds",
-        "--calls",
-    ),
-    "--page-size",
+    *["--disable-pip-version-check", "--dist"],
+    *["--simulated", "--timeline", "--cycles", "--plot", "--rounds", "--calls", "--page-size", "--peers"],
 }
 """Of pip, of the tests and of the benchmarks."""
 COMPLETION: Final = re.compile(r"_HARVESTER_COMPLETE=(\w+)_source harvester")
@@ -94,7 +85,7 @@ def test_a_command_s_flags_are_in_its_row_and_no_other(name: str) -> None:
 
 def test_no_flag_is_made_up() -> None:
     """Every flag anywhere in the text is one of some command."""
-    known = set(chain.from_iterable(map(flags, commands().values()))) | FOREIGN_FLAGS | {"--help"}
+    known = set(chain.from_iterable(map(flags, commands().values()))) | FOREIGN_FLAGS | {"--help", "--version"}
     assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", README)) - known == set()
 
 
